@@ -1,0 +1,111 @@
+"""What lies on disk: the manifest and the label codes. Read by data_prep and by ctt_ray.stream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SCHEMA_VERSION = 1
+VOID = 255  # ignored everywhere, never scored
+PADDING = 254  # outside an unlabelled image after a crop; made by the stream, never stored in a shard
+MAX_CLASSES = 254
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Arrow file, relative to the data set's folder."""
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """train, val or test: its shards in order, and what is in them."""
+
+    shards: tuple[Shard, ...]
+    pixels: tuple[int, ...]  # per class over all masks of the split
+    void_pixels: int
+    with_mask: int  # rows that carry a mask
+
+    @property
+    def rows(self) -> int:
+        return sum(shard.rows for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`manifest.json`: everything a reader has to know before it opens a shard."""
+
+    source: str
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    splits: dict[str, Split]
+    licence: str
+    content_hash: str
+    sizes: dict[str, int] = field(default_factory=dict)  # min/max height and width
+    quarantined: int = 0
+    options: dict[str, object] = field(default_factory=dict)  # the arguments that shaped the shards
+    ignore_index: int = VOID
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+
+class DataError(Exception):
+    """The data are not what they should be; the command line turns it into exit code 3."""
+
+
+def load_manifest(folder: str | Path) -> Manifest:
+    """The manifest of a prepared data set. Raises DataError with the remedy where there is none or it cannot be read."""
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise DataError(f"no {MANIFEST} in {folder}: not a prepared data set. Make one with `python -m data_prep SOURCE --out {folder}`.")
+    try:
+        raw = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is not valid JSON ({error}). Prepare the data set again.") from None
+    if raw.get("schema_version") != SCHEMA_VERSION:
+        raise DataError(f"{path} has schema version {raw.get('schema_version')}, this release reads {SCHEMA_VERSION}. Prepare the data set again.")
+    splits = {
+        name: Split(
+            shards=tuple(Shard(**shard) for shard in split["shards"]),
+            pixels=tuple(split["pixels"]),
+            void_pixels=split["void_pixels"],
+            with_mask=split["with_mask"],
+        )
+        for name, split in raw.pop("splits").items()
+    }
+    palette = tuple(tuple(colour) for colour in raw.pop("palette"))
+    return Manifest(splits=splits, classes=tuple(raw.pop("classes")), palette=palette, **raw)
+
+
+@dataclass(frozen=True)
+class LabelledSplit:
+    """`splits/NAME.json`: which rows of train are labelled; the unlabelled ones are the rest."""
+
+    name: str
+    ids: tuple[str, ...]
+    rule: str  # how they were chosen, in words
+    seed: int | None
+    images_per_class: tuple[int, ...]  # labelled images that contain each class
+    data_hash: str  # content_hash of the manifest it belongs to
+    content_hash: str
+
+
+def load_labelled_split(folder: str | Path, name: str) -> LabelledSplit:
+    """Read `splits/NAME.json`. Raises DataError naming the splits there are."""
+    path = Path(folder) / "splits" / f"{name}.json"
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.json"))
+        raise DataError(
+            f"no labelled split '{name}' in {folder}; there {'are: ' + ', '.join(known) if known else 'is none yet'}. "
+            f"Make one with `python -m data_prep split {folder} --labelled 1/8`."
+        )
+    raw = json.loads(path.read_text())
+    return LabelledSplit(**{**raw, "ids": tuple(raw["ids"]), "images_per_class": tuple(raw["images_per_class"])})
