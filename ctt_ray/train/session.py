@@ -1,0 +1,122 @@
+"""What the training loop asks of its surroundings, and the answer of a plain process.
+
+A session knows where to resume from and where reports go. Ray Train's is in worker.py; LocalSession serves single-worker
+trials and `--workers 0`. Neither knows any mathematics.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+Metrics = dict[str, float | int | str]
+CHECKPOINTS = "checkpoints"
+RESULTS = "result.jsonl"
+SCORE = "miou"
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its state is saved and the same command goes on."""
+
+
+class Session(Protocol):
+    rank: int
+    world: int
+
+    def resume_from(self) -> Path | None:
+        """The newest complete checkpoint folder, or None for a fresh start."""
+
+    def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
+        """Publish metrics; `save` writes a checkpoint into the folder it is given. Every rank calls it equally often."""
+
+    def stopping(self) -> bool:
+        """True once the run has been asked to save and leave."""
+
+
+class LocalSession:
+    """A run in one process: `folder/result.jsonl`, one line a report, and `folder/checkpoints/ITERATION/`.
+
+    The best `keep` checkpoints by `miou` and the last one stay. A checkpoint is written beside its place and renamed, and a
+    result line is written after its checkpoint, so a kill at any moment leaves a resumable folder. Lines beyond the
+    checkpoint that a run resumes from are dropped: they will be made again.
+    """
+
+    rank = 0
+    world = 1
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: int = 1,
+        on_report: Callable[[Metrics], None] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.folder = folder
+        self.keep = keep
+        self.on_report = on_report
+        self._stopping = stopping
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+
+    def stopping(self) -> bool:
+        return self._stopping()
+
+    def resume_from(self) -> Path | None:
+        found = self._checkpoints()
+        results = read_results(self.folder)
+        last = int(found[-1].name) if found else 0
+        kept = [line for line in results if int(line["iteration"]) <= last]
+        if len(kept) != len(results):
+            _write_lines(self.folder / RESULTS, kept)
+        return found[-1] if found else None
+
+    def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
+        if save is not None:
+            place = self.folder / CHECKPOINTS / f"{int(metrics['iteration']):08d}"
+            beside = place.with_name(place.name + ".part")
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            save(beside)
+            shutil.rmtree(place, ignore_errors=True)
+            beside.rename(place)
+        with (self.folder / RESULTS).open("a") as out:
+            out.write(json.dumps(metrics) + "\n")
+        self._drop_old()
+        if self.on_report is not None:
+            self.on_report(metrics)
+
+    def _checkpoints(self) -> list[Path]:
+        folder = self.folder / CHECKPOINTS
+        return sorted(p for p in folder.iterdir() if p.is_dir() and p.name.isdigit())
+
+    def _drop_old(self) -> None:
+        score = {int(line["iteration"]): float(line.get(SCORE, float("-inf"))) for line in read_results(self.folder)}
+        found = self._checkpoints()
+        best = sorted(found, key=lambda p: score.get(int(p.name), float("-inf")))[-self.keep :]
+        for old in found:
+            if old != found[-1] and old not in best:
+                shutil.rmtree(old)
+
+
+def read_results(folder: Path) -> list[Metrics]:
+    """The reports of a run so far; a line cut short by a kill is left out."""
+    path = folder / RESULTS
+    if not path.is_file():
+        return []
+    lines: list[Metrics] = []
+    for text in path.read_text().splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            continue
+    return lines
+
+
+def _write_lines(path: Path, lines: list[Metrics]) -> None:
+    beside = path.with_suffix(".part")
+    beside.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    os.replace(beside, path)
