@@ -67,11 +67,8 @@ class LocalSession:
 
     def resume_from(self) -> Path | None:
         found = self._checkpoints()
-        results = read_results(self.folder)
         last = int(found[-1].name) if found else 0
-        kept = [line for line in results if int(line["iteration"]) <= last]
-        if len(kept) != len(results):
-            _write_lines(self.folder / RESULTS, kept)
+        _write_lines(self.folder / RESULTS, [line for line in read_results(self.folder) if int(line["iteration"]) <= last])
         return found[-1] if found else None
 
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
