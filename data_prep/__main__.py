@@ -1,0 +1,132 @@
+"""`python -m data_prep {voc,camvid,folder,scenes,split,verify,show}`: the one place of this package that parses.
+
+stdout = the result (`--json`: as JSON), stderr = progress. Exit codes: 0 done · 2 usage or configuration ·
+3 data check failed · 4 the disk or its permissions said no · 75 interrupted, the same command goes on · 130 interrupted.
+Heavy imports happen inside the commands: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from data_prep.errors import UsageError
+from data_prep.options import ShowOptions, SplitOptions, VerifyOptions, WriteOptions
+from data_prep.schema import DataError
+from data_prep.sources import Source
+from data_prep.sources.table import SOURCES
+
+DESCRIPTION = "Raw data sets to Arrow shards, a manifest and labelled splits."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a user's mistake is a message, never a traceback."""
+    commands: dict[str, Callable[..., int]] = {name: _prepare_command(kind) for name, kind in SOURCES.items()}
+    commands |= {"split": _split, "verify": _verify, "show": _show}
+    try:
+        code: int = tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="python -m data_prep",
+            description=DESCRIPTION,
+            args=list(sys.argv[1:] if argv is None else argv),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        )
+        return code
+    except UsageError as error:
+        return _fail(error, 2)
+    except DataError as error:
+        return _fail(error, 3)
+    except OSError as error:
+        return _fail(f"{error.filename or 'the disk'}: {error.strerror or error}. Free space or rights, then run it again.", 4)
+    except KeyboardInterrupt:
+        return _fail("interrupted before anything was saved.", 130)
+
+
+def _prepare_command(kind: type[Source]) -> Callable[..., int]:
+    def command(source: Any, write: WriteOptions) -> int:
+        return _prepare(source, write)
+
+    command.__annotations__["source"] = kind  # tyro reads the options of a command from its annotations
+    command.__doc__ = kind.__doc__
+    return command
+
+
+def _prepare(source: Source, write: WriteOptions) -> int:
+    from data_prep.prepare import prepare
+    from data_prep.progress import load_progress
+
+    try:
+        prepared = prepare(source.open(), write, _say)
+    except KeyboardInterrupt:
+        if load_progress(write.out) is None:
+            raise
+        return _fail("interrupted; the same command goes on where it stopped.", 75)
+    manifest = prepared.manifest
+    result = {
+        "out": str(write.out),
+        "up_to_date": prepared.up_to_date,
+        "content_hash": manifest.content_hash,
+        "classes": len(manifest.classes),
+        "quarantined": manifest.quarantined,
+        "splits": {
+            name: {"rows": split.rows, "with_mask": split.with_mask, "shards": len(split.shards)}
+            for name, split in manifest.splits.items()
+        },
+    }
+    lines = [f"{write.out} is up to date." if prepared.up_to_date else f"{write.out} is ready."]
+    for name, split in manifest.splits.items():
+        lines.append(f"{name}: {split.rows} images, {split.with_mask} with a mask, {len(split.shards)} shards")
+    if manifest.quarantined:
+        lines.append(f"{manifest.quarantined} quarantined: see {write.out / 'quarantine.csv'}")
+    lines.append(f"{len(manifest.classes)} classes, content hash {manifest.content_hash[:12]}")
+    return _print(result, lines, write.json)
+
+
+def _split(options: SplitOptions) -> int:
+    """Choose which training images are labelled (by fraction, count or an imported list)."""
+    from data_prep.splits import make_split
+
+    made = make_split(options.data, options.labelled, ids=options.ids, seed=options.seed, name=options.name)
+    for note in made.notes:
+        _say(note)
+    return _print(made.to_dict(), made.table(), options.json)
+
+
+def _verify(options: VerifyOptions) -> int:
+    """Read everything again and check it."""
+    from data_prep.verify import verify
+
+    report = verify(options.data, _say)
+    _print(report.to_dict(), report.lines(), options.json)
+    return 3 if report.problems else 0
+
+
+def _show(options: ShowOptions) -> int:
+    """Write a contact sheet with the masks laid over, and print a table of the classes."""
+    from data_prep.show import show
+
+    shown = show(options.data, options.out, count=options.count, split=options.split)
+    _say(f"contact sheet: {options.out}")
+    return _print(shown.to_dict(), shown.table(), options.json)
+
+
+def _print(result: object, lines: Sequence[str], as_json: bool) -> int:
+    print(json.dumps(result, indent=1) if as_json else "\n".join(lines))
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _fail(message: object, code: int) -> int:
+    _say(f"data_prep: {message}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

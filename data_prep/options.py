@@ -1,0 +1,72 @@
+"""The options of the commands that are not a source's own. Light: the command line imports them for every --help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """Where the result goes and how it is cut."""
+
+    out: Path
+    """The folder to write: shards, manifest.json, quarantine.csv."""
+    short_side: int | None = None
+    """Shrink images whose shorter side is longer than this (JPEG quality 95); default: keep the encoded bytes."""
+    shard_mib: float = 64
+    """Largest shard in MiB; a small split is cut into at least four."""
+    strict: bool = False
+    """Stop at the first bad file (exit 3) instead of writing it to quarantine.csv."""
+    overwrite: bool = False
+    """Replace another data set that is in the folder."""
+    workers: int = 2
+    """Threads that read and decode; the result does not depend on it."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Choose which training images are labelled; the rest of train is unlabelled."""
+
+    data: tyro.conf.Positional[Path]
+    """A prepared data set."""
+    labelled: str = ""
+    """A fraction of the images with a mask (1/8, 0.125) or a count (40); with --ids: the first so many of the list."""
+    ids: Path | None = None
+    """Import a published list: one id (or image path) a line."""
+    seed: int = 0
+    """Another seed draws other images."""
+    name: str = ""
+    """Name of the split; default 1-8_s0, n40_s0 or the list's name."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Read everything again and check it: hashes, pictures, sizes, label values, ids, split files."""
+
+    data: tyro.conf.Positional[Path]
+    """A prepared data set."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """A contact sheet of samples with their masks laid over, and a table of the classes."""
+
+    data: tyro.conf.Positional[Path]
+    """A prepared data set."""
+    out: Path = Path("sheet.png")
+    """The PNG to write."""
+    count: int = 12
+    """Samples on the sheet, evenly spaced over the split."""
+    split: str = "train"
+    """Which split."""
+    json: bool = False
+    """Print the table as JSON."""

@@ -1,0 +1,229 @@
+"""Paints one scene of the built-in procedural set: deterministic from a numpy Generator.
+
+What makes it hard on purpose: shape and texture define a class, colour does not (every class has several appearance
+modes whose colours overlap with those of the others); `box` and `crate` differ in texture alone; lighting, noise and
+background change; clutter looks like small objects but belongs to the background; objects hide each other.
+A handful of labelled images shows a part of the modes only, so a model gains from the unlabelled ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.schema import VOID
+
+CLASSES = ("ground", "sky", "disc", "ring", "triangle", "box", "crate", "cross", "tree", "star")
+PALETTE = (
+    (122, 98, 72), (120, 180, 235), (230, 60, 60), (240, 150, 30), (245, 225, 60),
+    (60, 110, 220), (130, 70, 190), (230, 110, 190), (50, 150, 70), (255, 255, 255),
+)  # fmt: skip
+GROUND, SKY = 0, 1
+STAR = CLASSES.index("star")
+TREE = CLASSES.index("tree")
+CRATE = CLASSES.index("crate")
+COMMON = tuple(range(2, STAR))  # the object classes that are drawn at random
+
+# Knobs. Harder: more MODES, wider LIGHT, more CLUTTER, more NOISE, smaller RADIUS.
+MODES = 5  # appearance modes (colour range and texture) per object class
+HUE_JITTER = 0.06  # of the colour circle, around the mode's hue
+OBJECTS = (3, 7)  # objects an image, upper end excluded
+RADIUS = (0.08, 0.23)  # of the image side; drawn log-uniformly
+HORIZON = (0.0, 0.55)  # of the height; below 0.08 there is no sky
+LIGHT = (0.5, 1.25)  # overall brightness
+TINT = 0.18  # per colour channel
+SLOPE = 0.3  # brightness change across the image, one direction
+NOISE = (3.0, 12.0)  # standard deviation in grey levels
+BLUR = 0.8  # largest standard deviation in pixels
+CLUTTER = (6, 22)  # small things of the background, upper end excluded
+CAMOUFLAGE = 0.25  # share of objects painted in a colour near the background's
+MIN_VISIBLE = 12  # an object with fewer visible pixels becomes void: nobody could label it
+APPEARANCE_SEED = 20240229  # the modes belong to the data set, not to a run's seed
+
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Points = npt.NDArray[np.float64]
+
+TEXTURES = ("plain", "gradient", "speckle", "stripes", "checker", "blotch")
+
+
+def paint(rng: np.random.Generator, size: int, *, star: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """One scene: image (size, size, 3) uint8 RGB and its mask (size, size) uint8 of train ids and 255.
+
+    star: whether it holds the rare class; the caller decides, so that its share is exact."""
+    image, label, ground = _background(rng, size)
+    _clutter(rng, image, label, ground)
+    kinds = [*rng.choice(COMMON, int(rng.integers(*OBJECTS))).tolist(), *([STAR] if star else [])]
+    for kind in kinds[:-1] if star else kinds:
+        _object(rng, image, label, int(kind), ground)
+    if star:  # last, so that nothing hides the few there are
+        _object(rng, image, label, STAR, ground)
+    for kind in set(kinds):
+        if np.count_nonzero(label == kind) < MIN_VISIBLE:
+            label[label == kind] = VOID
+    return _light(rng, image), label
+
+
+def _background(rng: np.random.Generator, size: int) -> tuple[Image, npt.NDArray[np.uint8], Image]:
+    """Ground with one of four textures, sky above a wavy horizon with one of three tones; and the ground's colour."""
+    ground = _colour(float(rng.choice((0.07, 0.11, 0.28, 0.6))) + rng.normal(0, 0.03), rng.uniform(0.1, 0.6), rng.uniform(0.3, 0.8))
+    image = np.empty((size, size, 3), np.float32)
+    grain = _value_noise(rng, size, int(rng.choice((6, 12, 24, 48)))) * rng.uniform(30, 80)
+    image[:] = ground + grain[..., None]
+    label = np.full((size, size), GROUND, np.uint8)
+    horizon = rng.uniform(*HORIZON)
+    if horizon > 0.08:
+        x = np.linspace(0, 2 * math.pi, size)
+        line = horizon + 0.04 * np.sin(x * rng.uniform(0.5, 2) + rng.uniform(0, 6)) + 0.02 * np.sin(x * 5 + rng.uniform(0, 6))
+        sky = np.arange(size)[:, None] < (line * size)[None, :]
+        tone = _colour(float(rng.choice((0.58, 0.06, 0.75))) + rng.normal(0, 0.03), rng.uniform(0.05, 0.6), rng.uniform(0.5, 1.0))
+        fade = np.linspace(-25, 25, size, dtype=np.float32)[:, None, None]
+        clouds = np.clip(_value_noise(rng, size, 5) * rng.uniform(0, 120), 0, None)[..., None]
+        image[sky] = (tone + fade + clouds)[sky]
+        label[sky] = SKY
+    return image, label, ground
+
+
+def _clutter(rng: np.random.Generator, image: Image, label: npt.NDArray[np.uint8], ground: Image) -> None:
+    """Pebbles, leaves and twigs: coloured like anything, labelled like what they lie on (the label does not change)."""
+    size = image.shape[0]
+    for _ in range(int(rng.integers(*CLUTTER))):
+        centre = rng.uniform(0, size, 2)
+        colour = _colour(rng.uniform(), rng.uniform(0, 0.9), rng.uniform(0.15, 1))
+        if rng.uniform() < 0.3:
+            end = centre + rng.normal(0, 0.08 * size, 2)
+            shape = _polygon(size, [np.stack([centre, end, end + 1.2, centre + 1.2])])
+        else:
+            angles = np.sort(rng.uniform(0, 2 * math.pi, 6))
+            radii = rng.uniform(0.008, 0.035) * size * rng.uniform(0.5, 1, 6)
+            shape = _polygon(size, [centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)])
+        image[shape] = 0.4 * image[shape] + 0.6 * colour if rng.uniform() < 0.7 else 0.7 * ground
+
+
+def _object(rng: np.random.Generator, image: Image, label: npt.NDArray[np.uint8], kind: int, ground: Image) -> None:
+    """Shadow, then the object over everything that is there."""
+    size = image.shape[0]
+    radius = size * math.exp(rng.uniform(math.log(RADIUS[0]), math.log(RADIUS[1])))
+    centre = rng.uniform(0.08, 0.92, 2) * size
+    angle = rng.uniform(-0.15, 0.15) if kind == TREE else rng.uniform(-math.pi, math.pi)
+    outline = [_placed(part, centre, radius, angle) for part in _outline(rng, kind)]
+    shape = _polygon(size, outline) if kind != TREE else np.logical_or.reduce([_polygon(size, [p]) for p in outline])
+    shadow = _polygon(size, [part + radius * np.array([0.25, 0.3]) for part in outline[:1]])
+    image[shadow] *= rng.uniform(0.5, 0.85)
+    image[shape] = _skin(rng, size, kind, centre, radius, angle, ground)[shape]
+    label[shape] = kind
+
+
+def _outline(rng: np.random.Generator, kind: int) -> list[Points]:
+    """The shape in its own coordinates (radius 1): polygons that cut holes in one another (a tree's are joined)."""
+    name = CLASSES[kind]
+    if name == "disc":
+        return [_regular(28) * [1, rng.uniform(0.8, 1)]]
+    if name == "ring":
+        return [_regular(28), _regular(28) * rng.uniform(0.42, 0.62)]
+    if name == "triangle":
+        return [_regular(3) * 1.15 + rng.normal(0, 0.08, (3, 2))]
+    if name in ("box", "crate"):
+        return [np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [0.95, rng.uniform(0.6, 0.95)]]
+    if name == "cross":
+        a = rng.uniform(0.26, 0.38)
+        return [np.array([[-a, -1], [a, -1], [a, -a], [1, -a], [1, a], [a, a], [a, 1], [-a, 1], [-a, a], [-1, a], [-1, -a], [-a, -a]])]
+    if name == "star":
+        return [_regular(10) * np.where(np.arange(10) % 2, rng.uniform(0.4, 0.5), 1.15)[:, None]]
+    crown = [_regular(14) * rng.uniform(0.4, 0.6) + [rng.uniform(-0.4, 0.4), rng.uniform(-0.8, -0.1)] for _ in range(4)]
+    return [np.array([[-0.14, -0.2], [0.14, -0.2], [0.18, 1.1], [-0.18, 1.1]]), *crown]
+
+
+def _skin(
+    rng: np.random.Generator, size: int, kind: int, centre: Points, radius: float, angle: float, ground: Image
+) -> Image:
+    """The object's surface on the whole canvas, (size, size, 3): one of its class's modes, shaded from one side."""
+    hue, saturation, value, texture = _mode(kind, int(rng.integers(MODES)))
+    colour = _colour(hue + rng.normal(0, HUE_JITTER), saturation * rng.uniform(0.7, 1.2), value * rng.uniform(0.75, 1.2))
+    if rng.uniform() < CAMOUFLAGE:
+        colour = 0.25 * colour + 0.75 * ground
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32)
+    dx, dy = (x - np.float32(centre[0])) / np.float32(radius), (y - np.float32(centre[1])) / np.float32(radius)
+    u = dx * np.float32(math.cos(angle)) + dy * np.float32(math.sin(angle))
+    v = dy * np.float32(math.cos(angle)) - dx * np.float32(math.sin(angle))
+    strength = np.float32(rng.uniform(0.25, 0.6))
+    pattern = _pattern(rng, size, "crate" if kind == CRATE else texture, u, v) * strength
+    side = rng.uniform(0, 2 * math.pi)
+    shade = 1 + np.float32(0.25) * (dx * np.float32(math.cos(side)) + dy * np.float32(math.sin(side)))
+    surface: Image = colour * ((1 + pattern) * shade)[..., None]
+    return surface
+
+
+def _pattern(rng: np.random.Generator, size: int, texture: str, u: Image, v: Image) -> Image:
+    """A relative brightness pattern in about [-1, 1] in the object's own coordinates."""
+    waves = np.float32(rng.uniform(5, 9))
+    if texture == "crate":  # a frame and both diagonals: what tells a crate from a box
+        frame = np.maximum(np.abs(u), np.abs(v)) > 0.72
+        return np.where(frame | (np.abs(np.abs(u) - np.abs(v)) < 0.16), np.float32(1), np.float32(-0.7))
+    if texture == "gradient":
+        return np.clip(u, -1, 1)
+    if texture == "speckle":
+        return rng.standard_normal((size, size), np.float32) * np.float32(0.6)
+    if texture == "stripes":
+        return np.sign(np.sin(u * waves))
+    if texture == "checker":
+        return np.sign(np.sin(u * waves) * np.sin(v * waves))
+    if texture == "blotch":
+        return _value_noise(rng, size, 16) * np.float32(2)
+    return np.zeros_like(u)
+
+
+def _mode(kind: int, number: int) -> tuple[float, float, float, str]:
+    """Hue, saturation, value and texture of one appearance mode: the same in every data set ever made."""
+    rng = np.random.default_rng((APPEARANCE_SEED, kind, number))
+    return rng.uniform(), rng.uniform(0.15, 0.9), rng.uniform(0.35, 1.0), str(rng.choice(TEXTURES))
+
+
+def _light(rng: np.random.Generator, image: Image) -> npt.NDArray[np.uint8]:
+    """Tint, brightness, a slope of light, blur and sensor noise; then to uint8."""
+    size = image.shape[0]
+    axis = np.linspace(-1, 1, size, dtype=np.float32)
+    side = rng.uniform(0, 2 * math.pi)
+    slope = 1 + np.float32(rng.uniform(0, SLOPE)) * (axis[None, :] * np.float32(math.cos(side)) + axis[:, None] * np.float32(math.sin(side)))
+    gain = (rng.uniform(*LIGHT) * rng.uniform(1 - TINT, 1 + TINT, 3)).astype(np.float32)
+    lit = np.clip(image, 0, 255) * slope[..., None] * gain
+    blur = rng.uniform(0, BLUR)
+    if blur > 0.2:
+        lit = cv2.GaussianBlur(lit, (5, 5), blur)
+    lit += rng.standard_normal(lit.shape, np.float32) * np.float32(rng.uniform(*NOISE))
+    return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def _value_noise(rng: np.random.Generator, size: int, cells: int) -> Image:
+    """Smooth noise in about [-0.5, 0.5], (size, size) float32, with `cells` bumps a side."""
+    grid = rng.uniform(-0.5, 0.5, (cells, cells)).astype(np.float32)
+    smooth: Image = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+    return smooth
+
+
+def _colour(hue: float, saturation: float, value: float) -> Image:
+    """HSV in [0, 1] (hue wraps, the others are clipped) → RGB in [0, 255], (3,) float32."""
+    sector = (np.array([5, 3, 1]) + (hue % 1) * 6) % 6
+    saturation, value = min(max(saturation, 0), 1), min(max(value, 0), 1)
+    return (255 * value * (1 - saturation * np.clip(np.minimum(sector, 4 - sector), 0, 1))).astype(np.float32)
+
+
+def _regular(corners: int) -> Points:
+    """A regular polygon on the unit circle, first corner up, (corners, 2)."""
+    angles = np.arange(corners) * (2 * math.pi / corners) - math.pi / 2
+    return np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+def _placed(points: Points, centre: Points, radius: float, angle: float) -> Points:
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return points @ turn.T * radius + centre
+
+
+def _polygon(size: int, parts: list[Points]) -> Mask:
+    """Pixels inside an odd number of the parts, (size, size) bool; corners at 1/16 pixel."""
+    canvas = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(canvas, [np.round(part * 16).astype(np.int32) for part in parts], 1, shift=4)
+    return canvas.astype(bool)

@@ -1,0 +1,216 @@
+"""Raw set → shards, quarantine.csv, manifest.json. The manifest comes last: a folder that has one is complete."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data_prep.errors import BadItem, UsageError
+from data_prep.files import hash_json, write_whole
+from data_prep.options import WriteOptions
+from data_prep.progress import Part, Progress, load_progress, still_whole
+from data_prep.rows import Built, Recipe, build_rows
+from data_prep.schema import MANIFEST, SCHEMA_VERSION, VOID, DataError, Manifest, Shard, Split, load_manifest
+from data_prep.shards import shard_is_full, shard_name, write_shard
+from data_prep.sources import RawItem, RawSet
+
+QUARANTINE = "quarantine.csv"
+MIB = 1 << 20
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The manifest, and whether it was there already."""
+
+    manifest: Manifest
+    up_to_date: bool
+
+
+def prepare(raw: RawSet, write: WriteOptions, say: Say) -> Prepared:
+    """Write the data set, or continue an interrupted run, or find it up to date. Raises DataError, UsageError."""
+    _check_options(write)
+    for split, items in raw.splits.items():
+        if not items:
+            raise DataError(f"split '{split}' of {raw.name} is empty: there is no image for it. Add some or drop the split.")
+    splits = {split: sorted(items, key=lambda item: item.id) for split, items in raw.splits.items()}
+    options = {**raw.options, "short_side": write.short_side, "shard_mib": write.shard_mib}
+    fingerprint = _fingerprint(raw, options, splits)
+    progress, manifest = _where_it_stands(write, fingerprint)
+    if manifest is not None:
+        return Prepared(manifest, up_to_date=True)
+    write.out.mkdir(parents=True, exist_ok=True)
+    for note in raw.notes:
+        say(note)
+    for split, items in splits.items():
+        _write_split(split, items, raw, write, progress, say)
+    _write_quarantine(write.out, progress)
+    _refuse_empty(progress, splits, write.out)
+    manifest = _manifest(raw, options, splits, progress)
+    write_whole(write.out / MANIFEST, manifest.to_json())
+    return Prepared(manifest, up_to_date=False)
+
+
+def content_hash(source: str, options: dict[str, object], classes: Sequence[str], splits: dict[str, Split]) -> str:
+    """The identity of a prepared data set: source, options, classes and the hashes of all shards."""
+    hashes = {name: [shard.sha256 for shard in split.shards] for name, split in splits.items()}
+    return hash_json({"source": source, "options": options, "classes": list(classes), "splits": hashes})
+
+
+def _check_options(write: WriteOptions) -> None:
+    if write.shard_mib <= 0:
+        raise UsageError(f"--shard-mib {write.shard_mib}: a shard needs a size above 0.")
+    if write.short_side is not None and write.short_side < 16:
+        raise UsageError(f"--short-side {write.short_side}: choose 16 pixels or more.")
+    if write.workers < 1:
+        raise UsageError(f"--workers {write.workers}: at least one thread is needed.")
+    if write.out.exists() and not write.out.is_dir():
+        raise UsageError(f"--out {write.out} is a file: name a folder.")
+
+
+def _fingerprint(raw: RawSet, options: dict[str, object], splits: dict[str, list[RawItem]]) -> str:
+    """What this run would read: options and every file's name, size and time. Not part of the content hash."""
+    listing = {split: [(item.id, item.signature) for item in items] for split, items in splits.items()}
+    return hash_json([SCHEMA_VERSION, raw.name, raw.classes, options, listing])
+
+
+def _where_it_stands(write: WriteOptions, fingerprint: str) -> tuple[Progress, Manifest | None]:
+    """What is done already. A folder that holds another data set is an error unless --overwrite clears it."""
+    before = load_progress(write.out)
+    finished = (write.out / MANIFEST).is_file()
+    if before is not None and before.fingerprint == fingerprint:
+        progress = still_whole(before, write.out)
+        _refuse_quarantined(progress, write.strict)
+        if finished and len(progress.parts) == len(before.parts):
+            return progress, load_manifest(write.out)
+        return progress, None
+    if finished and not write.overwrite:
+        raise DataError(
+            f"{write.out} holds a data set made from other files or with other options. "
+            "Name another --out, or pass --overwrite to replace it."
+        )
+    if finished or before is not None:
+        _clear(write.out)
+    return Progress(fingerprint), None
+
+
+def _refuse_quarantined(progress: Progress, strict: bool) -> None:
+    bad = [entry for part in progress.parts for entry in part.quarantined]
+    if strict and bad:
+        name, file, reason = bad[0]
+        raise DataError(f"{file}: {reason} (image '{name}', first of {len(bad)}; --strict). Repair or remove it, or leave out --strict.")
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier preparation wrote, the manifest first; split files stay (verify tells that they are stale)."""
+    (out / MANIFEST).unlink(missing_ok=True)
+    for path in [*out.glob("*-[0-9][0-9][0-9][0-9][0-9].arrow"), *out.glob("*.arrow.partial")]:
+        path.unlink()
+
+
+def _write_split(split: str, items: list[RawItem], raw: RawSet, write: WriteOptions, progress: Progress, say: Say) -> None:
+    done = progress.of(split)
+    consumed = done[-1].consumed if done else 0
+    if consumed:
+        say(f"{split}: {consumed} of {len(items)} images were done already")
+    number = sum(part.shard is not None for part in done)
+    recipe = Recipe(raw.label_table, len(raw.classes), write.short_side)
+    rows: list[Built] = []
+    nbytes = 0
+    bad: list[tuple[str, str, str]] = []
+
+    def close_part() -> None:
+        nonlocal number, nbytes
+        shard = write_shard(write.out, shard_name(split, number), [built.row for built in rows]) if rows else None
+        number += shard is not None
+        progress.parts.append(_part(split, shard, consumed, rows, bad, len(raw.classes)))
+        progress.save(write.out)
+        say(f"{split}: {consumed} of {len(items)} images, {shard.file if shard else 'no further shard'}")
+        rows.clear()
+        nbytes = 0
+        bad.clear()
+
+    for item, result in zip(items[consumed:], build_rows(items[consumed:], recipe, write.workers), strict=True):
+        consumed += 1
+        if isinstance(result, BadItem):
+            if write.strict:
+                raise DataError(f"{result} (image '{item.id}' of {split}; --strict). Repair or remove it, or leave out --strict.")
+            bad.append((item.id, result.file, result.reason))
+            continue
+        rows.append(result)
+        nbytes += result.row.nbytes
+        if shard_is_full(len(rows), nbytes, split_items=len(items), target_bytes=int(write.shard_mib * MIB)):
+            close_part()
+    if rows or bad:
+        close_part()
+
+
+def _part(
+    split: str, shard: Shard | None, consumed: int, rows: list[Built], bad: list[tuple[str, str, str]], classes: int
+) -> Part:
+    histograms = [built.histogram for built in rows if built.histogram is not None]
+    totals = [sum(column) for column in zip(*histograms, strict=True)] if histograms else [0] * 256
+    heights, widths = [built.row.height for built in rows] or [0], [built.row.width for built in rows] or [0]
+    return Part(
+        split=split,
+        shard=shard,
+        consumed=consumed,
+        pixels=totals[:classes],
+        void_pixels=totals[VOID],
+        with_mask=len(histograms),
+        heights=(min(heights), max(heights)),
+        widths=(min(widths), max(widths)),
+        quarantined=list(bad),
+    )
+
+
+def _write_quarantine(out: Path, progress: Progress) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("id", "file", "reason"))
+    writer.writerows(entry for part in progress.parts for entry in part.quarantined)
+    write_whole(out / QUARANTINE, text.getvalue())
+
+
+def _refuse_empty(progress: Progress, splits: dict[str, list[RawItem]], out: Path) -> None:
+    for split, items in splits.items():
+        parts = progress.of(split)
+        if not any(part.shard for part in parts):
+            _, file, reason = parts[0].quarantined[0]
+            raise DataError(
+                f"split '{split}': all {len(items)} images were quarantined, the first because {file}: {reason}. "
+                f"See {out / QUARANTINE}, repair the files and run again."
+            )
+
+
+def _manifest(raw: RawSet, options: dict[str, object], splits: dict[str, list[RawItem]], progress: Progress) -> Manifest:
+    summary = {split: _split(progress.of(split)) for split in splits}
+    filled = [part for part in progress.parts if part.shard is not None]
+    return Manifest(
+        source=raw.name,
+        classes=raw.classes,
+        palette=raw.palette,
+        splits=summary,
+        licence=raw.licence,
+        content_hash=content_hash(raw.name, options, raw.classes, summary),
+        sizes={
+            "min_height": min(part.heights[0] for part in filled),
+            "max_height": max(part.heights[1] for part in filled),
+            "min_width": min(part.widths[0] for part in filled),
+            "max_width": max(part.widths[1] for part in filled),
+        },
+        quarantined=sum(len(part.quarantined) for part in progress.parts),
+        options=options,
+    )
+
+
+def _split(parts: list[Part]) -> Split:
+    return Split(
+        shards=tuple(replace(part.shard) for part in parts if part.shard is not None),
+        pixels=tuple(sum(column) for column in zip(*(part.pixels for part in parts), strict=True)),
+        void_pixels=sum(part.void_pixels for part in parts),
+        with_mask=sum(part.with_mask for part in parts),
+    )

@@ -1,0 +1,79 @@
+"""Small steps that several raw formats share: find files, parse class names, make a palette."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from data_prep.errors import UsageError
+from data_prep.schema import MAX_CLASSES, DataError
+from data_prep.sources import Colour
+
+
+def require_folder(path: Path, what: str) -> Path:
+    """The folder itself. Raises DataError naming what was expected there and what the nearest parent holds."""
+    if path.is_dir():
+        return path
+    parent = next((p for p in path.parents if p.is_dir()), Path("."))
+    found = ", ".join(sorted(p.name for p in parent.iterdir())[:8]) or "nothing"
+    raise DataError(f"{what} not found: {path} is not a folder. {parent} holds: {found}. Name the right folder.")
+
+
+def files_by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, Path], list[tuple[str, Path]]]:
+    """Files below a folder, at any depth, by relative path without suffix; and those whose stem was taken already.
+
+    Hidden files are skipped. Both are in sorted order, so that the first of two equal stems wins everywhere."""
+    found: dict[str, Path] = {}
+    doubled: list[tuple[str, Path]] = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem in found:
+            doubled.append((stem, path))
+        else:
+            found[stem] = path
+    return found, doubled
+
+
+def read_lines(path: Path) -> list[str]:
+    """The non-empty lines of a text file, stripped. Raises DataError when it is missing or is not text."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the list {path}: {error}. Give a text file with one entry a line.") from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """'a, b,c' → ('a', 'b', 'c')."""
+    return check_names([name.strip() for name in text.split(",") if name.strip()])
+
+
+def check_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as they are. Raises UsageError when there are none, too many, or one twice."""
+    if not names or len(names) > MAX_CLASSES:
+        raise UsageError(f"{len(names)} class names given; 1 to {MAX_CLASSES} are possible.")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise UsageError(f"class names given twice: {', '.join(doubled)}. Every class needs its own name.")
+    return tuple(names)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """' Did you mean X?' or ''."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def voc_palette(count: int) -> tuple[Colour, ...]:
+    """The PASCAL VOC colour map: the bits of the class index, spread over the top bits of red, green, blue."""
+    colours: list[Colour] = []
+    for index in range(count):
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
+        colours.append((channels[0], channels[1], channels[2]))
+    return tuple(colours)

@@ -1,0 +1,11 @@
+"""The raw formats there are: command name → source. A new format is a file of this folder and a line here."""
+
+from __future__ import annotations
+
+from data_prep.sources import Source
+from data_prep.sources.camvid import Camvid
+from data_prep.sources.folder import Folder
+from data_prep.sources.scenes import Scenes
+from data_prep.sources.voc import Voc
+
+SOURCES: dict[str, type[Source]] = {"voc": Voc, "camvid": Camvid, "folder": Folder, "scenes": Scenes}
