@@ -40,9 +40,9 @@ class Session(Protocol):
 class LocalSession:
     """A run in one process: `folder/result.jsonl`, one line a report, and `folder/checkpoints/ITERATION/`.
 
-    The best `keep` checkpoints by `miou` and the last one stay. A checkpoint is written beside its place and renamed, and a
-    result line is written after its checkpoint, so a kill at any moment leaves a resumable folder. Lines beyond the
-    checkpoint that a run resumes from are dropped: they will be made again.
+    The best `keep` checkpoints by `miou` and the last one stay. A result line is written before its
+    checkpoint, and a checkpoint beside its place and renamed, so a kill at any moment leaves a resumable folder: lines beyond
+    the checkpoint that a run resumes from are dropped, for they will be made again, and none is missing.
     """
 
     rank = 0
@@ -61,6 +61,33 @@ class LocalSession:
         self.on_report = on_report
         self._stopping = stopping
         (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+
+    def stopping(self) -> bool:
+        return self._stopping()
+
+    def resume_from(self) -> Path | None:
+        found = self._checkpoints()
+        last = int(found[-1].name) if found else 0
+        _write_lines(self.folder / RESULTS, [line for line in read_results(self.folder) if int(line["iteration"]) <= last])
+        return found[-1] if found else None
+
+    def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
+        with (self.folder / RESULTS).open("a") as out:
+            out.write(json.dumps(metrics) + "\n")
+        if save is not None:
+            self._save(int(metrics["iteration"]), save)
+        if self.on_report is not None:
+            self.on_report(metrics)
+
+    def _save(self, iteration: int, save: Callable[[Path], None]) -> None:
+        place = self.folder / CHECKPOINTS / f"{iteration:08d}"
+        beside = place.with_name(place.name + ".part")
+        for old in (beside, place):
+            shutil.rmtree(old, ignore_errors=True)
+        beside.mkdir(parents=True)
+        save(beside)
+        beside.rename(place)
+        self._drop_old()
 
     def stopping(self) -> bool:
         return self._stopping()

@@ -1,0 +1,222 @@
+"""One training step of any Plan: targets → forward → losses → backward → step → teachers → banks.
+
+Students' losses separate, since every target and every peer feature is detached: one backward a student. All targets are
+taken from the weights at the start of the step. Sums and denominators are global over data-parallel workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from ctt_ray.batch import Batch, Samples
+from ctt_ray.config import RunConfig
+from ctt_ray.engine import networks, state, world
+from ctt_ray.engine.banks import Banks
+from ctt_ray.engine.diagnostics import Meter, pseudo_label_counts
+from ctt_ray.engine.terms import TERMS, StepView
+from ctt_ray.engine.views import Target, mix_mask, mixed, strong_view, teach, weak_view
+from ctt_ray.maths import ema, labels, losses, mix, schedules
+from ctt_ray.nets import NetOut
+from ctt_ray.plan import Plan, Route
+
+
+class Engine:
+    """Students, teachers, optimisers and banks of one run, and the step that moves them.
+
+    classes: K.  labelled_images: size of the labelled set, for the banks' renewal rate.  class_weight_K: of the supervised loss.
+    Raises ConfigError for networks that cannot be built.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: RunConfig,
+        accelerator: Accelerator,
+        *,
+        classes: int,
+        labelled_images: int,
+        class_weight_K: Tensor | None = None,
+    ) -> None:
+        self.plan, self.config, self.accelerator, self.classes = plan, config, accelerator, classes
+        self.iteration = 0
+        self.students = networks.build_students(plan, config.net, classes=classes, seed=config.seed)
+        self.teachers = networks.build_teachers(plan, self.students)
+        device = accelerator.device
+        for net in (*self.students.values(), *self.teachers.values()):
+            net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimisers: dict[str, Any] = {}
+        self.forwards: dict[str, nn.Module] = {}
+        for name, net in self.students.items():
+            self.forwards[name], self.optimisers[name] = accelerator.prepare(net, networks.optimiser(net, config.optim))
+        self.banks = Banks(plan, classes=classes, dim=config.net.feature_dim, labelled_images=labelled_images).to(device)
+        self.class_weight_K = None if class_weight_K is None else class_weight_K.to(device)
+        self.meter = Meter()
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        return {**self.students, **self.teachers}
+
+    @property
+    def uses_unlabelled(self) -> bool:
+        return bool(self.plan.routes or self.plan.terms)
+
+    # -- the step ------------------------------------------------------------------------------------------------------
+
+    def step(self, batch: Batch) -> None:
+        """Move everything by one iteration; what it measured waits in `meter`."""
+        generator = self._seed_step()
+        self._schedule()
+        self._modes()
+        labelled, unlabelled = batch.labelled.to(self.accelerator.device), batch.unlabelled.to(self.accelerator.device)
+        view_l = weak_view(labelled)
+        early_rows = self.banks.read(self._teacher_outputs(self.banks.teachers("step_start"), view_l), labelled, generator)
+        targets = self._targets(unlabelled)
+        mask_BHW = mix_mask(self.plan, unlabelled, targets, generator) if targets else None
+        targets = {name: mixed(target, mask_BHW) for name, target in targets.items()}
+        out_l, out_u = self._student_outputs(view_l, unlabelled, mask_BHW)
+        view = self._step_view(out_l, out_u, labelled, targets, generator)
+        total = {name: self._loss(name, view, labelled, targets) for name in self.students}
+        for name, loss in total.items():
+            self._update(name, loss)
+        world.average_buffers_(self.students.values())
+        self._follow()
+        late_rows = self.banks.read(self._teacher_outputs(self.banks.teachers("updated"), view_l), labelled, generator)
+        self.banks.push({**early_rows, **late_rows}, self.iteration)
+        self.iteration += 1
+
+    def _seed_step(self) -> torch.Generator:
+        """Every draw of a step is a function of (seed, iteration, rank): dropout from torch's own generator, the rest from ours.
+
+        So there is no generator state to carry over a resume.
+        """
+        number = (self.config.seed * 1_000_003 + self.iteration) * 2
+        torch.manual_seed(number * 4096 + world.rank())
+        return torch.Generator().manual_seed(number * 4096 + 1)
+
+    def _schedule(self) -> None:
+        optim = self.config.optim
+        factor = schedules.poly(self.iteration, optim.iterations, optim.power)
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = group["base_lr"] * factor
+
+    def _modes(self) -> None:
+        for net in self.forwards.values():
+            networks.set_mode(net, training=True, batchnorm=not self.config.net.freeze_bn)
+        for follow in self.plan.follows:
+            networks.set_mode(self.teachers[follow.follower], training=False, batchnorm=follow.buffers == "own")
+
+    @torch.no_grad()
+    def _teacher_outputs(self, names: tuple[str, ...], image_B3HW: Tensor) -> dict[str, NetOut]:
+        with self.accelerator.autocast():
+            return {name: self.teachers[name](image_B3HW) for name in names}
+
+    def _targets(self, unlabelled: Samples) -> dict[str, Target]:
+        """Labels of the weak view from every teacher that labels, before any mixing."""
+        if not self.uses_unlabelled:
+            return {}
+        outs = self._teacher_outputs(self.plan.teachers, weak_view(unlabelled))
+        targets = {name: teach(out.logits_BKhw, unlabelled) for name, out in outs.items()}
+        self.meter.add_counts(pseudo_label_counts(targets, unlabelled.label_BHW, self.config.params.ct_threshold))
+        return targets
+
+    def _student_outputs(
+        self, view_l: Tensor, unlabelled: Samples, mask_BHW: Tensor | None
+    ) -> tuple[dict[str, NetOut], dict[str, NetOut]]:
+        out_l: dict[str, NetOut] = {}
+        out_u: dict[str, NetOut] = {}
+        for index, (name, net) in enumerate(self.forwards.items()):
+            with self.accelerator.autocast():
+                if not self.uses_unlabelled:
+                    out_l[name] = net(view_l)
+                    continue
+                view_u = strong_view(unlabelled, self.config.view, salt=index if self.plan.colour_per_student else 0)
+                view_u = view_u if mask_BHW is None else mix.mix(view_u, mask_BHW)
+                if self.plan.joint_forward:
+                    both = net(torch.cat([view_l, view_u]))
+                    parts = [part.split([len(view_l), len(view_u)]) for part in both]
+                    out_l[name], out_u[name] = (NetOut(*pair) for pair in zip(*parts, strict=True))
+                else:
+                    out_l[name], out_u[name] = net(view_l), net(view_u)
+        return out_l, out_u
+
+    # -- losses --------------------------------------------------------------------------------------------------------
+
+    def _step_view(
+        self, out_l: dict[str, NetOut], out_u: dict[str, NetOut], labelled: Samples, targets: dict[str, Target], generator: torch.Generator
+    ) -> StepView:
+        size = next(iter(out_l.values())).logits_BKhw.shape[-2:]
+        label_Bhw = labels.nearest(labelled.label_BHW, (size[0], size[1]))
+        return StepView(out_l, out_u, label_Bhw, targets, self.banks.by_teacher, self.banks.present_K, generator)
+
+    def _loss(self, name: str, view: StepView, labelled: Samples, targets: Mapping[str, Target]) -> Tensor:
+        """This worker's share of one student's loss; DDP averages gradients over workers, hence the factor of the world's size."""
+        loss = self.plan.supervised_weight * self._measured(f"{name}/sup", self._supervised(view.labelled[name], labelled))
+        for route in self.plan.routes:
+            if route.learner == name and route.weight > 0:
+                value = self._measured(f"{name}<-{route.source}/ct", self._cross_teacher(route, view.unlabelled[name], targets[route.source]))
+                loss = loss + route.weight * value
+        for term in self.plan.terms:
+            if term.learner == name and self.banks.open:
+                loss = loss + term.weight * self._measured(f"{name}/{term.name}", TERMS[term.name](view, term))
+        return loss * world.size()
+
+    def _measured(self, key: str, value: Tensor) -> Tensor:
+        self.meter.add(key, value)
+        return value
+
+    def _supervised(self, out: NetOut, labelled: Samples) -> Tensor:
+        height, width = labelled.label_BHW.shape[-2:]
+        logits_BKHW = labels.upsample(out.logits_BKhw, (height, width))
+        optim = self.config.optim
+        if optim.ohem_keep is None:
+            value, count = losses.cross_entropy(logits_BKHW, labelled.label_BHW, class_weight_K=self.class_weight_K)
+        else:
+            value, count = losses.ohem(
+                logits_BKHW, labelled.label_BHW, keep=optim.ohem_keep, threshold=optim.ohem_threshold, class_weight_K=self.class_weight_K
+            )
+        return losses.ratio(value, world.total(count))
+
+    def _cross_teacher(self, route: Route, out: NetOut, target: Target) -> Tensor:
+        """Equation (5) for one route."""
+        height, width = target.label_BHW.shape[-2:]
+        valid_BHW = labels.valid(target.label_BHW)
+        above, pixels = losses.batch_fraction(target.conf_BHW, valid_BHW, route.threshold)
+        weight_BHW = losses.gate_weight(
+            target.conf_BHW, valid_BHW, gate=route.gate, threshold=route.threshold, counts=(world.total(above), world.total(pixels))
+        )
+        logits_BKHW = labels.upsample(out.logits_BKhw, (height, width))
+        value, count = losses.cross_entropy(logits_BKHW, target.label_BHW, weight_BHW=weight_BHW)
+        if route.denominator == "all":
+            count = torch.full_like(count, valid_BHW.numel())
+        return losses.ratio(value, world.total(count))
+
+    # -- updates -------------------------------------------------------------------------------------------------------
+
+    def _update(self, name: str, loss: Tensor) -> None:
+        self.accelerator.backward(loss)
+        if self.config.optim.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.forwards[name].parameters(), self.config.optim.clip_norm)
+        self.optimisers[name].step()
+        self.optimisers[name].zero_grad()
+
+    def _follow(self) -> None:
+        for follow in self.plan.follows:
+            decay = ema.decay_at(self.iteration, follow.decay)
+            ema.follow_(self.teachers[follow.follower], self.students[follow.leader], decay=decay, buffers=follow.buffers)
+
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path, extra: Mapping[str, Any]) -> None:
+        """Write everything that remembers into `folder`; `extra` is the caller's own (stream counters, last metrics)."""
+        state.save(self, folder, extra)
+
+    def load(self, folder: Path) -> dict[str, Any]:
+        """Restore from `save`; returns its `extra`. Raises ConfigError for a checkpoint of another plan or other classes."""
+        return state.load(self, folder)

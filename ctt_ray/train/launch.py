@@ -1,0 +1,125 @@
+"""Ray around the loop: a cluster for a while, and a TorchTrainer with our run's name, storage and restarts."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray.train.torch import TorchTrainer
+
+from ctt_ray.cli import ClusterError
+from ctt_ray.config import RunConfig
+from ctt_ray.train import worker
+from ctt_ray.train.progress import line
+from ctt_ray.train.session import RESULTS, SCORE, Metrics
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # Ray's 2 s would be most of a short run's shutdown
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def cluster(address: str, *, cpus: float) -> Iterator[None]:
+    """A Ray cluster while the block runs: `local` starts one here that nobody else can join, anything else is joined."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    try:
+        if address == "local":
+            ray.init(address="local", num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)), include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError) as error:
+        raise ClusterError(f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`, or use --address local.") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def launch(
+    config: RunConfig,
+    *,
+    storage: str,
+    name: str,
+    workers: int,
+    gpus_per_worker: float = 0.0,
+    cpus_per_worker: float = 1.0,
+    callbacks: Sequence[Any] = (),
+    max_failures: int = 3,
+    show: bool = False,
+) -> Metrics:
+    """Train with Ray Train; the same storage and name go on where they stopped. Returns the last report.
+
+    show: one line a report on stderr.   Raises ClusterError when workers died more than `max_failures` times.
+    """
+    storage = storage if "://" in storage else str(Path(storage).resolve())
+    resources = {"CPU": cpus_per_worker} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
+    trainer = TorchTrainer(
+        worker.train,
+        train_loop_config=config.model_dump(mode="json"),
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=resources),
+        run_config=ray.train.RunConfig(
+            name=name,
+            storage_path=storage,
+            failure_config=ray.train.FailureConfig(max_failures=max_failures, controller_failure_limit=10),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=config.report.keep + 1, checkpoint_score_attribute=SCORE),
+            callbacks=list(callbacks),
+            logging_config=ray.train.LoggingConfig(log_level="ERROR"),
+        ),
+    )
+    with _shown(storage, name) if show else _nothing():
+        try:
+            result = trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise ClusterError(f"training failed after {max_failures} restarts: {_cause(error)}") from error
+    return dict(result.metrics or {})
+
+
+def _cause(error: BaseException) -> str:
+    """The last line that says something; the whole story is in Ray's log."""
+    lines = [text.strip() for text in str(error).splitlines() if text.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _shown(storage: str, name: str) -> Iterator[None]:
+    """Print each new line of the run's result file while the block runs: workers' own output stays in Ray's log."""
+    from pyarrow import fs
+
+    filesystem, folder = fs.FileSystem.from_uri(storage) if "://" in storage else (fs.LocalFileSystem(), storage)
+    done = threading.Event()
+
+    def follow() -> None:
+        seen = -1
+        last = False
+        while not last:
+            last = done.wait(1.0)
+            for metrics in worker.read_lines(filesystem, f"{folder}/{name}/{RESULTS}"):
+                if int(metrics["iteration"]) > seen:
+                    seen = int(metrics["iteration"])
+                    print(line(metrics), file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,86 @@
+"""Stream, accelerator and engine of a run, from its configuration. Imports torch through them and no Ray."""
+
+from __future__ import annotations
+
+from ctt_ray.config import ConfigError, RunConfig
+from ctt_ray.engine import Engine
+from ctt_ray.engine.accelerator import make_accelerator
+from ctt_ray.engine.evaluation import evaluate
+from ctt_ray.engine.networks import build_students
+from ctt_ray.maths import losses, metrics
+from ctt_ray.plan import Plan
+from ctt_ray.stream import EvalSet, SegStream
+
+CLASS_WEIGHT_RANGE = (0.1, 10.0)  # a class in a handful of pixels must not drown the rest
+
+
+def open_stream(config: RunConfig, plan: Plan, *, rank: int = 0, world: int = 1) -> SegStream:
+    """The training stream. Raises ConfigError without a data set, DataError for one that cannot be read."""
+    if not config.data:
+        raise ConfigError("no data set named; give --data FOLDER (a folder made by `python -m data_prep`)")
+    return SegStream(
+        config.data,
+        labelled=config.labelled,
+        crop=config.stream.crop,
+        scale=config.stream.scale,
+        flip=config.stream.flip,
+        rotation=config.stream.rotation,
+        batch_labelled=config.stream.batch_labelled,
+        batch_unlabelled=config.stream.batch_unlabelled if plan.routes or plan.terms else 0,
+        seed=config.seed,
+        rank=rank,
+        world=world,
+        loaders=config.stream.loaders,
+        labelled_as_unlabelled=config.stream.labelled_as_unlabelled,
+    )
+
+
+def check(config: RunConfig, plan: Plan) -> None:
+    """Open the data and build the networks once, to find mistakes before a cluster starts. Raises ConfigError or DataError."""
+    stream = open_stream(config, plan)
+    EvalSet(config.data, config.report.eval_split)
+    build_students(plan, config.net, classes=len(stream.manifest.classes), seed=config.seed)
+
+
+def build(config: RunConfig, plan: Plan, *, rank: int, world: int) -> tuple[SegStream, Engine]:
+    """Raises ConfigError or DataError for what cannot be trained."""
+    accelerator = make_accelerator(config.precision, world=world)
+    stream = open_stream(config, plan, rank=rank, world=world)
+    weight_K = None
+    if config.optim.class_weight_power > 0:
+        low, high = CLASS_WEIGHT_RANGE
+        weight_K = losses.class_weights(stream.labelled_pixels_K, power=config.optim.class_weight_power, low=low, high=high)
+    engine = Engine(
+        plan, config, accelerator, classes=len(stream.manifest.classes), labelled_images=stream.labelled_count, class_weight_K=weight_K
+    )
+    if rank == 0:
+        _warn_of_missing_classes(plan, stream)
+    return stream, engine
+
+
+def _warn_of_missing_classes(plan: Plan, stream: SegStream) -> None:
+    """A class that no labelled image shows never fills its queue, so the full gate would stay shut for the whole run."""
+    from ctt_ray.train.loop import warn
+
+    missing = [name for name, count in zip(stream.manifest.classes, stream.labelled_images_per_class, strict=True) if count == 0]
+    if plan.banks and missing and plan.bank_gate == "all_full":
+        warn(
+            f"no labelled image shows {', '.join(missing)}: the memory bank never fills and the contrastive losses never start. "
+            "Use a split that covers every class, or --bank-gate present_classes."
+        )
+
+
+def score(engine: Engine, config: RunConfig, *, limit: int | None, rank: int, world: int) -> dict[str, float]:
+    """mIoU in per cent of students, teachers and, with several students, of the students' mean probability."""
+    images = EvalSet(config.data, config.report.eval_split, limit=limit, rank=rank, world=world)
+    with engine.accelerator.autocast():
+        matrices = evaluate(
+            engine.networks,
+            images,
+            classes=engine.classes,
+            device=engine.accelerator.device,
+            mode=config.report.eval_mode,
+            window=config.stream.crop,
+            ensemble=engine.plan.students if len(engine.plan.students) > 1 else (),
+        )
+    return {name: 100 * float(metrics.mean_iou(matrix)) for name, matrix in matrices.items()}
