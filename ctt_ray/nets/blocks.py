@@ -29,7 +29,7 @@ def conv_gn(inputs: int, outputs: int, *, kernel: int, dilation: int = 1, separa
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """GroupNorm with at most 32 groups of at least 8 channels, so that a 1x1 map still has something to normalise."""
-    return nn.GroupNorm(math.gcd(32, max(1, channels // 8)), channels)
+    return nn.GroupNorm(math.gcd(32, max(1, channels // 8), channels), channels)
 
 
 def _conv(inputs: int, outputs: int, kernel: int, dilation: int, groups: int = 1) -> nn.Conv2d:

@@ -1,0 +1,42 @@
+"""Images with masks at their own size, in order, for scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctt_ray.stream.reader import ShardReader
+from data_prep.schema import DataError
+
+
+class EvalSet:
+    """The rows with a mask of a split, every `world`-th one from `rank` on; may be iterated again and again.
+
+    limit: at most so many over all workers, evenly spread, so that a cheap score sees the whole split."""
+
+    def __init__(self, folder: str | Path, split: str, limit: int | None = None, rank: int = 0, world: int = 1) -> None:
+        """Raises DataError where the split holds no mask, ValueError for a limit below 1 or a rank not in world."""
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit={limit}: needed is at least 1, or none for the whole split.")
+        if not 0 <= rank < world:
+            raise ValueError(f"rank={rank} of world={world}: ranks are 0..world-1.")
+        self._reader = ShardReader(folder, split)
+        rows = np.flatnonzero(self._reader.masked())
+        if not rows.size:
+            raise DataError(f"split '{split}' of {folder} holds no mask to score against. Evaluate on another split.")
+        if limit is not None and limit < len(rows):
+            rows = rows[np.arange(limit) * len(rows) // limit]
+        self._rows: list[int] = rows[rank::world].tolist()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """(id, image_13HW uint8 RGB, label_1HW uint8 train ids with 255 = void) at the stored size."""
+        for row in self._rows:
+            id_, image, mask = self._reader.read(row)
+            yield id_, torch.from_numpy(image).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(mask)[None]
