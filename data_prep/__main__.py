@@ -1,7 +1,7 @@
 """`python -m data_prep {voc,camvid,folder,scenes,split,verify,show}`: the one place of this package that parses.
 
 stdout = the result (`--json`: as JSON), stderr = progress. Exit codes: 0 done · 2 usage or configuration ·
-3 data check failed · 4 the disk or its permissions said no · 75 interrupted, the same command goes on · 130 interrupted.
+3 data check failed · 4 the disk said no · 75 interrupted, the same command goes on · 130 interrupted before any work.
 Heavy imports happen inside the commands: `--help` answers at once.
 """
 
@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DataError as error:
         return _fail(error, 3)
     except OSError as error:
-        return _fail(f"{error.filename or 'the disk'}: {error.strerror or error}. Free space or rights, then run it again.", 4)
+        where = error.filename or "the disk"
+        return _fail(f"{where}: {error.strerror or error}. Make room or give rights, then run it again.", 4)
     except KeyboardInterrupt:
         return _fail("interrupted before anything was saved.", 130)
 

@@ -9,6 +9,7 @@ A handful of labelled images shows a part of the modes only, so a model gains fr
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import cv2
 import numpy as np
@@ -32,7 +33,8 @@ MODES = 5  # appearance modes (colour range and texture) per object class
 HUE_JITTER = 0.06  # of the colour circle, around the mode's hue
 OBJECTS = (3, 7)  # objects an image, upper end excluded
 RADIUS = (0.08, 0.23)  # of the image side; drawn log-uniformly
-HORIZON = (0.0, 0.55)  # of the height; below 0.08 there is no sky
+HORIZON = (0.0, 0.55)  # of the height
+SKYLESS = 0.08  # a horizon above this share of the height shows no sky
 LIGHT = (0.5, 1.25)  # overall brightness
 TINT = 0.18  # per colour channel
 SLOPE = 0.3  # brightness change across the image, one direction
@@ -40,22 +42,24 @@ NOISE = (3.0, 12.0)  # standard deviation in grey levels
 BLUR = 0.8  # largest standard deviation in pixels
 CLUTTER = (6, 22)  # small things of the background, upper end excluded
 CAMOUFLAGE = 0.25  # share of objects painted in a colour near the background's
-MIN_VISIBLE = 12  # an object with fewer visible pixels becomes void: nobody could label it
+MIN_VISIBLE = 12  # a class with fewer visible pixels in an image becomes void there: nobody could label it
 APPEARANCE_SEED = 20240229  # the modes belong to the data set, not to a run's seed
 
 Image = npt.NDArray[np.float32]
+Label = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Points = npt.NDArray[np.float64]
+Size = tuple[int, ...]
 
 TEXTURES = ("plain", "gradient", "speckle", "stripes", "checker", "blotch")
 
 
-def paint(rng: np.random.Generator, size: int, *, star: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def paint(rng: np.random.Generator, size: int, *, star: bool) -> tuple[Label, Label]:
     """One scene: image (size, size, 3) uint8 RGB and its mask (size, size) uint8 of train ids and 255.
 
     star: whether it holds the rare class; the caller decides, so that its share is exact."""
     image, label, ground = _background(rng, size)
-    _clutter(rng, image, label, ground)
+    _clutter(rng, image, ground)
     kinds = [*rng.choice(COMMON, int(rng.integers(*OBJECTS))).tolist(), *([STAR] if star else [])]
     for kind in kinds[:-1] if star else kinds:
         _object(rng, image, label, int(kind), ground)
@@ -67,27 +71,33 @@ def paint(rng: np.random.Generator, size: int, *, star: bool) -> tuple[npt.NDArr
     return _light(rng, image), label
 
 
-def _background(rng: np.random.Generator, size: int) -> tuple[Image, npt.NDArray[np.uint8], Image]:
+def _background(rng: np.random.Generator, size: int) -> tuple[Image, Label, Image]:
     """Ground with one of four textures, sky above a wavy horizon with one of three tones; and the ground's colour."""
-    ground = _colour(float(rng.choice((0.07, 0.11, 0.28, 0.6))) + rng.normal(0, 0.03), rng.uniform(0.1, 0.6), rng.uniform(0.3, 0.8))
-    image = np.empty((size, size, 3), np.float32)
-    grain = _value_noise(rng, size, int(rng.choice((6, 12, 24, 48)))) * rng.uniform(30, 80)
-    image[:] = ground + grain[..., None]
+    hue = float(rng.choice((0.07, 0.11, 0.28, 0.6))) + rng.normal(0, 0.03)
+    ground = _colour(hue, rng.uniform(0.1, 0.6), rng.uniform(0.3, 0.8))
+    grain = _value_noise(rng, (size, size), int(rng.choice((6, 12, 24, 48)))) * np.float32(rng.uniform(30, 80))
+    image: Image = ground + grain[..., None]
     label = np.full((size, size), GROUND, np.uint8)
     horizon = rng.uniform(*HORIZON)
-    if horizon > 0.08:
-        x = np.linspace(0, 2 * math.pi, size)
-        line = horizon + 0.04 * np.sin(x * rng.uniform(0.5, 2) + rng.uniform(0, 6)) + 0.02 * np.sin(x * 5 + rng.uniform(0, 6))
-        sky = np.arange(size)[:, None] < (line * size)[None, :]
-        tone = _colour(float(rng.choice((0.58, 0.06, 0.75))) + rng.normal(0, 0.03), rng.uniform(0.05, 0.6), rng.uniform(0.5, 1.0))
+    if horizon > SKYLESS:
+        sky = _above_horizon(rng, size, horizon)
+        hue = float(rng.choice((0.58, 0.06, 0.75))) + rng.normal(0, 0.03)
+        tone = _colour(hue, rng.uniform(0.05, 0.6), rng.uniform(0.5, 1.0))
         fade = np.linspace(-25, 25, size, dtype=np.float32)[:, None, None]
-        clouds = np.clip(_value_noise(rng, size, 5) * rng.uniform(0, 120), 0, None)[..., None]
+        clouds = np.clip(_value_noise(rng, (size, size), 5) * np.float32(rng.uniform(0, 120)), 0, None)[..., None]
         image[sky] = (tone + fade + clouds)[sky]
         label[sky] = SKY
     return image, label, ground
 
 
-def _clutter(rng: np.random.Generator, image: Image, label: npt.NDArray[np.uint8], ground: Image) -> None:
+def _above_horizon(rng: np.random.Generator, size: int, horizon: float) -> Mask:
+    x = np.linspace(0, 2 * math.pi, size)
+    hills = 0.04 * np.sin(x * rng.uniform(0.5, 2) + rng.uniform(0, 6)) + 0.02 * np.sin(x * 5 + rng.uniform(0, 6))
+    above: Mask = np.arange(size)[:, None] < ((horizon + hills) * size)[None, :]
+    return above
+
+
+def _clutter(rng: np.random.Generator, image: Image, ground: Image) -> None:
     """Pebbles, leaves and twigs: coloured like anything, labelled like what they lie on (the label does not change)."""
     size = image.shape[0]
     for _ in range(int(rng.integers(*CLUTTER))):
@@ -95,25 +105,32 @@ def _clutter(rng: np.random.Generator, image: Image, label: npt.NDArray[np.uint8
         colour = _colour(rng.uniform(), rng.uniform(0, 0.9), rng.uniform(0.15, 1))
         if rng.uniform() < 0.3:
             end = centre + rng.normal(0, 0.08 * size, 2)
-            shape = _polygon(size, [np.stack([centre, end, end + 1.2, centre + 1.2])])
+            corners = np.stack([centre, end, end + 1.2, centre + 1.2])
         else:
             angles = np.sort(rng.uniform(0, 2 * math.pi, 6))
             radii = rng.uniform(0.008, 0.035) * size * rng.uniform(0.5, 1, 6)
-            shape = _polygon(size, [centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)])
-        image[shape] = 0.4 * image[shape] + 0.6 * colour if rng.uniform() < 0.7 else 0.7 * ground
+            corners = centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+        tone = colour if rng.uniform() < 0.7 else 0.7 * ground
+        cv2.fillPoly(image, [np.round(corners * 16).astype(np.int32)], tone.tolist(), shift=4)
 
 
-def _object(rng: np.random.Generator, image: Image, label: npt.NDArray[np.uint8], kind: int, ground: Image) -> None:
-    """Shadow, then the object over everything that is there."""
+def _object(rng: np.random.Generator, image: Image, label: Label, kind: int, ground: Image) -> None:
+    """Shadow, then the object over everything that is there. Works in the window that holds both."""
     size = image.shape[0]
     radius = size * math.exp(rng.uniform(math.log(RADIUS[0]), math.log(RADIUS[1])))
     centre = rng.uniform(0.08, 0.92, 2) * size
     angle = rng.uniform(-0.15, 0.15) if kind == TREE else rng.uniform(-math.pi, math.pi)
-    outline = [_placed(part, centre, radius, angle) for part in _outline(rng, kind)]
-    shape = _polygon(size, outline) if kind != TREE else np.logical_or.reduce([_polygon(size, [p]) for p in outline])
-    shadow = _polygon(size, [part + radius * np.array([0.25, 0.3]) for part in outline[:1]])
+    low = np.clip(np.floor(centre - 1.6 * radius), 0, size - 1).astype(int)
+    high = np.clip(np.ceil(centre + 1.9 * radius), low + 1, size).astype(int)
+    window = (slice(low[1], high[1]), slice(low[0], high[0]))
+    image, label = image[window], label[window]  # views: painting them paints the scene
+    local = centre - low
+    outline = [_placed(part, local, radius, angle) for part in _outline(rng, kind)]
+    canvas = label.shape
+    shape = np.any([_polygon(canvas, [p]) for p in outline], 0) if kind == TREE else _polygon(canvas, outline)
+    shadow = _polygon(canvas, [part + radius * np.array([0.25, 0.3]) for part in outline[:1]])
     image[shadow] *= rng.uniform(0.5, 0.85)
-    image[shape] = _skin(rng, size, kind, centre, radius, angle, ground)[shape]
+    image[shape] = _skin(rng, canvas, kind, local, radius, angle, ground)[shape]
     label[shape] = kind
 
 
@@ -130,7 +147,8 @@ def _outline(rng: np.random.Generator, kind: int) -> list[Points]:
         return [np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [0.95, rng.uniform(0.6, 0.95)]]
     if name == "cross":
         a = rng.uniform(0.26, 0.38)
-        return [np.array([[-a, -1], [a, -1], [a, -a], [1, -a], [1, a], [a, a], [a, 1], [-a, 1], [-a, a], [-1, a], [-1, -a], [-a, -a]])]
+        arm = np.array([[-a, -a], [-a, -1], [a, -1]])  # one arm's corners; three quarter turns give the others
+        return [np.concatenate([_placed(arm, np.zeros(2), 1, turn * math.pi / 2) for turn in range(4)])]
     if name == "star":
         return [_regular(10) * np.where(np.arange(10) % 2, rng.uniform(0.4, 0.5), 1.15)[:, None]]
     crown = [_regular(14) * rng.uniform(0.4, 0.6) + [rng.uniform(-0.4, 0.4), rng.uniform(-0.8, -0.1)] for _ in range(4)]
@@ -138,26 +156,28 @@ def _outline(rng: np.random.Generator, kind: int) -> list[Points]:
 
 
 def _skin(
-    rng: np.random.Generator, size: int, kind: int, centre: Points, radius: float, angle: float, ground: Image
+    rng: np.random.Generator, canvas: Size, kind: int, centre: Points, radius: float, angle: float, ground: Image
 ) -> Image:
-    """The object's surface on the whole canvas, (size, size, 3): one of its class's modes, shaded from one side."""
+    """The object's surface on the whole canvas, (*canvas, 3): one of its class's modes, shaded from one side."""
     hue, saturation, value, texture = _mode(kind, int(rng.integers(MODES)))
-    colour = _colour(hue + rng.normal(0, HUE_JITTER), saturation * rng.uniform(0.7, 1.2), value * rng.uniform(0.75, 1.2))
+    colour = _colour(
+        hue + rng.normal(0, HUE_JITTER), saturation * rng.uniform(0.7, 1.2), value * rng.uniform(0.75, 1.2)
+    )
     if rng.uniform() < CAMOUFLAGE:
         colour = 0.25 * colour + 0.75 * ground
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32)
-    dx, dy = (x - np.float32(centre[0])) / np.float32(radius), (y - np.float32(centre[1])) / np.float32(radius)
+    dx = ((np.arange(canvas[1]) - centre[0]) / radius).astype(np.float32)[None, :]
+    dy = ((np.arange(canvas[0]) - centre[1]) / radius).astype(np.float32)[:, None]
     u = dx * np.float32(math.cos(angle)) + dy * np.float32(math.sin(angle))
     v = dy * np.float32(math.cos(angle)) - dx * np.float32(math.sin(angle))
     strength = np.float32(rng.uniform(0.25, 0.6))
-    pattern = _pattern(rng, size, "crate" if kind == CRATE else texture, u, v) * strength
+    pattern = _pattern(rng, "crate" if kind == CRATE else texture, u, v) * strength
     side = rng.uniform(0, 2 * math.pi)
     shade = 1 + np.float32(0.25) * (dx * np.float32(math.cos(side)) + dy * np.float32(math.sin(side)))
     surface: Image = colour * ((1 + pattern) * shade)[..., None]
     return surface
 
 
-def _pattern(rng: np.random.Generator, size: int, texture: str, u: Image, v: Image) -> Image:
+def _pattern(rng: np.random.Generator, texture: str, u: Image, v: Image) -> Image:
     """A relative brightness pattern in about [-1, 1] in the object's own coordinates."""
     waves = np.float32(rng.uniform(5, 9))
     if texture == "crate":  # a frame and both diagonals: what tells a crate from a box
@@ -166,28 +186,30 @@ def _pattern(rng: np.random.Generator, size: int, texture: str, u: Image, v: Ima
     if texture == "gradient":
         return np.clip(u, -1, 1)
     if texture == "speckle":
-        return rng.standard_normal((size, size), np.float32) * np.float32(0.6)
+        return rng.standard_normal(u.shape, np.float32) * np.float32(0.6)
     if texture == "stripes":
         return np.sign(np.sin(u * waves))
     if texture == "checker":
         return np.sign(np.sin(u * waves) * np.sin(v * waves))
     if texture == "blotch":
-        return _value_noise(rng, size, 16) * np.float32(2)
+        return _value_noise(rng, u.shape, 5) * np.float32(2)
     return np.zeros_like(u)
 
 
+@cache
 def _mode(kind: int, number: int) -> tuple[float, float, float, str]:
     """Hue, saturation, value and texture of one appearance mode: the same in every data set ever made."""
     rng = np.random.default_rng((APPEARANCE_SEED, kind, number))
     return rng.uniform(), rng.uniform(0.15, 0.9), rng.uniform(0.35, 1.0), str(rng.choice(TEXTURES))
 
 
-def _light(rng: np.random.Generator, image: Image) -> npt.NDArray[np.uint8]:
+def _light(rng: np.random.Generator, image: Image) -> Label:
     """Tint, brightness, a slope of light, blur and sensor noise; then to uint8."""
     size = image.shape[0]
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     side = rng.uniform(0, 2 * math.pi)
-    slope = 1 + np.float32(rng.uniform(0, SLOPE)) * (axis[None, :] * np.float32(math.cos(side)) + axis[:, None] * np.float32(math.sin(side)))
+    across = axis[None, :] * np.float32(math.cos(side)) + axis[:, None] * np.float32(math.sin(side))
+    slope = 1 + np.float32(rng.uniform(0, SLOPE)) * across
     gain = (rng.uniform(*LIGHT) * rng.uniform(1 - TINT, 1 + TINT, 3)).astype(np.float32)
     lit = np.clip(image, 0, 255) * slope[..., None] * gain
     blur = rng.uniform(0, BLUR)
@@ -197,10 +219,10 @@ def _light(rng: np.random.Generator, image: Image) -> npt.NDArray[np.uint8]:
     return np.clip(lit, 0, 255).astype(np.uint8)
 
 
-def _value_noise(rng: np.random.Generator, size: int, cells: int) -> Image:
-    """Smooth noise in about [-0.5, 0.5], (size, size) float32, with `cells` bumps a side."""
+def _value_noise(rng: np.random.Generator, canvas: Size, cells: int) -> Image:
+    """Smooth noise in about [-0.5, 0.5], canvas float32, with `cells` bumps a side."""
     grid = rng.uniform(-0.5, 0.5, (cells, cells)).astype(np.float32)
-    smooth: Image = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+    smooth: Image = cv2.resize(grid, (canvas[1], canvas[0]), interpolation=cv2.INTER_CUBIC)
     return smooth
 
 
@@ -222,8 +244,8 @@ def _placed(points: Points, centre: Points, radius: float, angle: float) -> Poin
     return points @ turn.T * radius + centre
 
 
-def _polygon(size: int, parts: list[Points]) -> Mask:
-    """Pixels inside an odd number of the parts, (size, size) bool; corners at 1/16 pixel."""
-    canvas = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(canvas, [np.round(part * 16).astype(np.int32) for part in parts], 1, shift=4)
-    return canvas.astype(bool)
+def _polygon(canvas: Size, parts: list[Points]) -> Mask:
+    """Pixels inside an odd number of the parts, canvas bool; corners at 1/16 pixel."""
+    inside = np.zeros(canvas, np.uint8)
+    cv2.fillPoly(inside, [np.round(part * 16).astype(np.int32) for part in parts], 1, shift=4)
+    return inside.astype(bool)

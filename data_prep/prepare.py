@@ -35,7 +35,7 @@ def prepare(raw: RawSet, write: WriteOptions, say: Say) -> Prepared:
     _check_options(write)
     for split, items in raw.splits.items():
         if not items:
-            raise DataError(f"split '{split}' of {raw.name} is empty: there is no image for it. Add some or drop the split.")
+            raise DataError(f"split '{split}' of {raw.name} is empty. Add images for it, or drop the split.")
     splits = {split: sorted(items, key=lambda item: item.id) for split, items in raw.splits.items()}
     options = {**raw.options, "short_side": write.short_side, "shard_mib": write.shard_mib}
     fingerprint = _fingerprint(raw, options, splits)
@@ -101,17 +101,23 @@ def _refuse_quarantined(progress: Progress, strict: bool) -> None:
     bad = [entry for part in progress.parts for entry in part.quarantined]
     if strict and bad:
         name, file, reason = bad[0]
-        raise DataError(f"{file}: {reason} (image '{name}', first of {len(bad)}; --strict). Repair or remove it, or leave out --strict.")
+        raise DataError(_strictly(f"{file}: {reason}", f"image '{name}', first of {len(bad)}"))
+
+
+def _strictly(what: str, where: str) -> str:
+    return f"{what} ({where}; --strict). Repair or remove the file, or leave out --strict."
 
 
 def _clear(out: Path) -> None:
-    """Remove what an earlier preparation wrote, the manifest first; split files stay (verify tells that they are stale)."""
+    """Remove what an earlier preparation wrote, the manifest first. Split files stay; verify calls them stale."""
     (out / MANIFEST).unlink(missing_ok=True)
     for path in [*out.glob("*-[0-9][0-9][0-9][0-9][0-9].arrow"), *out.glob("*.arrow.partial")]:
         path.unlink()
 
 
-def _write_split(split: str, items: list[RawItem], raw: RawSet, write: WriteOptions, progress: Progress, say: Say) -> None:
+def _write_split(
+    split: str, items: list[RawItem], raw: RawSet, write: WriteOptions, progress: Progress, say: Say
+) -> None:
     done = progress.of(split)
     consumed = done[-1].consumed if done else 0
     if consumed:
@@ -137,7 +143,7 @@ def _write_split(split: str, items: list[RawItem], raw: RawSet, write: WriteOpti
         consumed += 1
         if isinstance(result, BadItem):
             if write.strict:
-                raise DataError(f"{result} (image '{item.id}' of {split}; --strict). Repair or remove it, or leave out --strict.")
+                raise DataError(_strictly(str(result), f"image '{item.id}' of {split}"))
             bad.append((item.id, result.file, result.reason))
             continue
         rows.append(result)
@@ -186,7 +192,9 @@ def _refuse_empty(progress: Progress, splits: dict[str, list[RawItem]], out: Pat
             )
 
 
-def _manifest(raw: RawSet, options: dict[str, object], splits: dict[str, list[RawItem]], progress: Progress) -> Manifest:
+def _manifest(
+    raw: RawSet, options: dict[str, object], splits: dict[str, list[RawItem]], progress: Progress
+) -> Manifest:
     summary = {split: _split(progress.of(split)) for split in splits}
     filled = [part for part in progress.parts if part.shard is not None]
     return Manifest(

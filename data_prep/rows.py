@@ -51,7 +51,7 @@ def _build(item: RawItem, recipe: Recipe) -> Built | BadItem:
             return Built(Row(item.id, image.data, None, image.height, image.width, None), None)
         raw = read_labels(pair.mask, pair.mask_file)
         if raw.shape != size:
-            raise BadItem(pair.mask_file, f"size mismatch: mask {_size(raw.shape)}, image {_size(size)} (height x width)")
+            raise BadItem(pair.mask_file, f"size mismatch: mask {_size(raw.shape)}, image {_size(size)} (HxW)")
         train_ids = to_train_ids(raw, recipe.label_table, pair.mask_file, recipe.classes)
         mask = store_mask(train_ids, (image.height, image.width))
     except BadItem as bad:

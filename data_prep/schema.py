@@ -62,16 +62,22 @@ class DataError(Exception):
 
 
 def load_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a prepared data set. Raises DataError with the remedy where there is none or it cannot be read."""
+    """The manifest of a prepared data set. Raises DataError with the remedy where there is none or it is unreadable."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
-        raise DataError(f"no {MANIFEST} in {folder}: not a prepared data set. Make one with `python -m data_prep SOURCE --out {folder}`.")
+        raise DataError(
+            f"no {MANIFEST} in {folder}: not a prepared data set. "
+            f"Make one with `python -m data_prep SOURCE --out {folder}`."
+        )
     try:
         raw = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise DataError(f"{path} is not valid JSON ({error}). Prepare the data set again.") from None
     if raw.get("schema_version") != SCHEMA_VERSION:
-        raise DataError(f"{path} has schema version {raw.get('schema_version')}, this release reads {SCHEMA_VERSION}. Prepare the data set again.")
+        raise DataError(
+            f"{path} has schema version {raw.get('schema_version')}, this release reads {SCHEMA_VERSION}. "
+            "Prepare the data set again."
+        )
     splits = {
         name: Split(
             shards=tuple(Shard(**shard) for shard in split["shards"]),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 16  # a reader that wants one row touches the pages of that row only; small batches keep streaming lean
-MIN_SHARDS = 4  # a small split is cut into at least four (rows permitting), so that shard-wise shuffling means something
+MIN_SHARDS = 4  # a small split is cut into at least four (rows permitting), so that shuffling by shard shuffles
 
 HF_FEATURES = {
     "id": {"dtype": "string", "_type": "Value"},

@@ -48,10 +48,12 @@ class Camvid:
         )
 
     def _items(self, split: str) -> list[RawItem]:
-        images, doubled = files_by_stem(require_folder(self.raw / "images" / split, f"CamVid's {split} images"), IMAGE_SUFFIXES)
-        labels, _ = files_by_stem(require_folder(self.raw / "labels" / split, f"CamVid's {split} labels"), (".png",))
+        image_folder = require_folder(self.raw / "images" / split, f"CamVid's {split} images")
+        label_folder = require_folder(self.raw / "labels" / split, f"CamVid's {split} labels")
+        images, doubled = files_by_stem(image_folder, IMAGE_SUFFIXES)
+        labels, _ = files_by_stem(label_folder, (".png",))
         if not images:
-            raise DataError(f"no images in {self.raw / 'images' / split}. Put NAME.jpg files there.")
+            raise DataError(f"no images in {image_folder}. Put NAME.jpg files there.")
         items = [bad_item(self.raw, name, path, "a second image of the same name") for name, path in doubled]
         for name in sorted(images.keys() | labels.keys()):
             if name not in labels:

@@ -41,10 +41,8 @@ class Folder:
         require_folder(self.raw, "the raw folder")
         images = require_folder(self.raw / "images", "the images")
         present = [split for split in SPLITS if (images / split).is_dir()]
-        if "train" in present:
-            found = {split: self._items(split) for split in present}
-        else:
-            found = {"train": self._items("")}
+        whole = "train" not in present  # the pictures lie in images/ itself, not in images/train
+        found = {"train": self._items("")} if whole else {split: self._items(split) for split in present}
         if "val" not in found:
             found |= self._divided(found["train"])
         return RawSet(
@@ -80,7 +78,8 @@ class Folder:
                 f"no mask in {self._mask_folder() / split} has the name of an image: the first image is "
                 f"'{min(images)}', the first mask '{min(masks)}'. Names must be equal but for the suffix."
             )
-        found = [_Found(False, bad_item(self.raw, name, path, "a second file of the same name")) for name, path in doubled + extra]
+        twice = "a second file of the same name"
+        found = [_Found(False, bad_item(self.raw, name, path, twice)) for name, path in doubled + extra]
         for name in sorted(images.keys() | masks.keys()):
             if name in images:
                 found.append(_Found(name in masks, file_item(self.raw, name, images[name], masks.get(name))))
@@ -105,8 +104,9 @@ class Folder:
                 "Choose another fraction, 0 for no val split, or sort the images into images/train and images/val."
             )
         chosen = set(labelled[:count])
-        train = [f for f in found if f.item.id not in chosen or not f.labelled]
-        return {"train": train, "val": [f for f in found if f.labelled and f.item.id in chosen]} if count else {"train": train}
+        val = [entry for entry in found if entry.labelled and entry.item.id in chosen]
+        train = [entry for entry in found if not (entry.labelled and entry.item.id in chosen)]
+        return {"train": train, "val": val} if val else {"train": train}
 
 
 class _Found(NamedTuple):

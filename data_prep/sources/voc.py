@@ -39,13 +39,15 @@ class Voc:
     def open(self) -> RawSet:
         root = find_root(self.raw)
         kept = self._kept()
-        aug_list = next((root / LISTS / name for name in AUG_LISTS if (root / LISTS / name).is_file()), None)
+        aug_list = next((path for name in AUG_LISTS if (path := root / LISTS / name).is_file()), None)
         aug = self.aug and aug_list is not None and (root / AUGMENTED).is_dir()
-        train = read_lines(aug_list if aug and aug_list else root / LISTS / "train.txt")
-        val = read_lines(root / LISTS / "val.txt")
-        shared = sorted(set(train) & set(val))
-        if shared:
-            raise DataError(f"{len(shared)} ids are in the train list and in val.txt, first {shared[0]}: remove them from one.")
+        train_list = aug_list if aug and aug_list else root / LISTS / "train.txt"
+        train, val = read_lines(train_list), read_lines(root / LISTS / "val.txt")
+        if shared := sorted(set(train) & set(val)):
+            raise DataError(
+                f"{len(shared)} ids are both in {train_list.name} and in val.txt, the first is {shared[0]}: "
+                "validation images must not be trained on. Remove them from one list."
+            )
         return RawSet(
             name="voc",
             classes=kept,
@@ -57,7 +59,7 @@ class Voc:
             },
             label_table={raw: kept.index(name) if name in kept else VOID for raw, name in enumerate(CLASSES)},
             options={"aug": aug, "classes": list(kept), "unlabelled_without_mask": self.unlabelled_without_mask},
-            notes=(f"train ids from {(aug_list if aug and aug_list else Path('train.txt')).name}, masks from {AUGMENTED if aug else OFFICIAL}",),
+            notes=(f"train ids from {train_list.name}, masks from {AUGMENTED if aug else OFFICIAL}",),
         )
 
     def _kept(self) -> tuple[str, ...]:
