@@ -52,7 +52,8 @@ def confidence(logits_BKhw: Tensor) -> tuple[Tensor, Tensor]:
         )
     logits_BKhw = _exact(logits_BKhw)
     top_Bhw, label_Bhw = logits_BKhw.max(1)  # argmax(1) is several times slower than max(1) on a CPU
-    return label_Bhw.to(torch.uint8), (top_Bhw - logits_BKhw.logsumexp(1)).exp()
+    # 1 / Σ e^(logit - top) keeps its digits where top - logsumexp, a difference of large numbers, loses them.
+    return label_Bhw.to(torch.uint8), (logits_BKhw - top_Bhw[:, None]).exp_().sum(1).reciprocal()
 
 
 def _centres(old: int, new: int, device: torch.device) -> Tensor:
