@@ -17,8 +17,8 @@ import tyro
 from data_prep.errors import UsageError
 from data_prep.options import ShowOptions, SplitOptions, VerifyOptions, WriteOptions
 from data_prep.schema import DataError
-from data_prep.sources import Source
-from data_prep.sources.table import SOURCES
+from data_prep.sources import SOURCES
+from data_prep.sources.raw import Source
 
 DESCRIPTION = "Raw data sets to Arrow shards, a manifest and labelled splits."
 

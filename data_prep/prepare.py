@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.errors import BadItem, UsageError
+from data_prep.cut import Say, strictly, write_split
+from data_prep.errors import UsageError
 from data_prep.files import hash_json, write_whole
 from data_prep.options import WriteOptions
 from data_prep.progress import Part, Progress, load_progress, still_whole
-from data_prep.rows import Built, Recipe, build_rows
-from data_prep.schema import MANIFEST, SCHEMA_VERSION, VOID, DataError, Manifest, Shard, Split, load_manifest
-from data_prep.shards import shard_is_full, shard_name, write_shard
-from data_prep.sources import RawItem, RawSet
+from data_prep.rows import Recipe
+from data_prep.schema import MANIFEST, SCHEMA_VERSION, DataError, Manifest, Split, load_manifest
+from data_prep.sources.raw import RawItem, RawSet
 
 QUARANTINE = "quarantine.csv"
-MIB = 1 << 20
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ def prepare(raw: RawSet, write: WriteOptions, say: Say) -> Prepared:
     for note in raw.notes:
         say(note)
     for split, items in splits.items():
-        _write_split(split, items, raw, write, progress, say)
-    _write_quarantine(write.out, progress)
+        write_split(split, items, Recipe(raw.label_table, len(raw.classes), write.short_side), write, progress, say)
+    _write_quarantine(write.out, [part for split in splits for part in progress.of(split)])
     _refuse_empty(progress, splits, write.out)
     manifest = _manifest(raw, options, splits, progress)
     write_whole(write.out / MANIFEST, manifest.to_json())
@@ -86,6 +84,7 @@ def _where_it_stands(write: WriteOptions, fingerprint: str) -> tuple[Progress, M
         _refuse_quarantined(progress, write.strict)
         if finished and len(progress.parts) == len(before.parts):
             return progress, load_manifest(write.out)
+        (write.out / MANIFEST).unlink(missing_ok=True)  # it names a shard that is gone
         return progress, None
     if finished and not write.overwrite:
         raise DataError(
@@ -101,11 +100,7 @@ def _refuse_quarantined(progress: Progress, strict: bool) -> None:
     bad = [entry for part in progress.parts for entry in part.quarantined]
     if strict and bad:
         name, file, reason = bad[0]
-        raise DataError(_strictly(f"{file}: {reason}", f"image '{name}', first of {len(bad)}"))
-
-
-def _strictly(what: str, where: str) -> str:
-    return f"{what} ({where}; --strict). Repair or remove the file, or leave out --strict."
+        raise DataError(strictly(f"{file}: {reason}", f"image '{name}', first of {len(bad)}"))
 
 
 def _clear(out: Path) -> None:
@@ -115,69 +110,11 @@ def _clear(out: Path) -> None:
         path.unlink()
 
 
-def _write_split(
-    split: str, items: list[RawItem], raw: RawSet, write: WriteOptions, progress: Progress, say: Say
-) -> None:
-    done = progress.of(split)
-    consumed = done[-1].consumed if done else 0
-    if consumed:
-        say(f"{split}: {consumed} of {len(items)} images were done already")
-    number = sum(part.shard is not None for part in done)
-    recipe = Recipe(raw.label_table, len(raw.classes), write.short_side)
-    rows: list[Built] = []
-    nbytes = 0
-    bad: list[tuple[str, str, str]] = []
-
-    def close_part() -> None:
-        nonlocal number, nbytes
-        shard = write_shard(write.out, shard_name(split, number), [built.row for built in rows]) if rows else None
-        number += shard is not None
-        progress.parts.append(_part(split, shard, consumed, rows, bad, len(raw.classes)))
-        progress.save(write.out)
-        say(f"{split}: {consumed} of {len(items)} images, {shard.file if shard else 'no further shard'}")
-        rows.clear()
-        nbytes = 0
-        bad.clear()
-
-    for item, result in zip(items[consumed:], build_rows(items[consumed:], recipe, write.workers), strict=True):
-        consumed += 1
-        if isinstance(result, BadItem):
-            if write.strict:
-                raise DataError(_strictly(str(result), f"image '{item.id}' of {split}"))
-            bad.append((item.id, result.file, result.reason))
-            continue
-        rows.append(result)
-        nbytes += result.row.nbytes
-        if shard_is_full(len(rows), nbytes, split_items=len(items), target_bytes=int(write.shard_mib * MIB)):
-            close_part()
-    if rows or bad:
-        close_part()
-
-
-def _part(
-    split: str, shard: Shard | None, consumed: int, rows: list[Built], bad: list[tuple[str, str, str]], classes: int
-) -> Part:
-    histograms = [built.histogram for built in rows if built.histogram is not None]
-    totals = [sum(column) for column in zip(*histograms, strict=True)] if histograms else [0] * 256
-    heights, widths = [built.row.height for built in rows] or [0], [built.row.width for built in rows] or [0]
-    return Part(
-        split=split,
-        shard=shard,
-        consumed=consumed,
-        pixels=totals[:classes],
-        void_pixels=totals[VOID],
-        with_mask=len(histograms),
-        heights=(min(heights), max(heights)),
-        widths=(min(widths), max(widths)),
-        quarantined=list(bad),
-    )
-
-
-def _write_quarantine(out: Path, progress: Progress) -> None:
+def _write_quarantine(out: Path, parts: list[Part]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("id", "file", "reason"))
-    writer.writerows(entry for part in progress.parts for entry in part.quarantined)
+    writer.writerows(entry for part in parts for entry in part.quarantined)
     write_whole(out / QUARANTINE, text.getvalue())
 
 
@@ -217,7 +154,7 @@ def _manifest(
 
 def _split(parts: list[Part]) -> Split:
     return Split(
-        shards=tuple(replace(part.shard) for part in parts if part.shard is not None),
+        shards=tuple(part.shard for part in parts if part.shard is not None),
         pixels=tuple(sum(column) for column in zip(*(part.pixels for part in parts), strict=True)),
         void_pixels=sum(part.void_pixels for part in parts),
         with_mask=sum(part.with_mask for part in parts),

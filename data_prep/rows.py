@@ -13,7 +13,7 @@ from data_prep.errors import BadItem
 from data_prep.pictures import Labels, encode_mask, read_labels, store_image, store_mask, to_train_ids
 from data_prep.schema import VOID
 from data_prep.shards import Row
-from data_prep.sources import RawItem
+from data_prep.sources.raw import RawItem
 
 CHUNK = 64  # items in flight: bounds the memory, whatever the size of the data set
 

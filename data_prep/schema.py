@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 SCHEMA_VERSION = 1
 VOID = 255  # ignored everywhere, never scored
@@ -73,11 +74,18 @@ def load_manifest(folder: str | Path) -> Manifest:
         raw = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise DataError(f"{path} is not valid JSON ({error}). Prepare the data set again.") from None
-    if raw.get("schema_version") != SCHEMA_VERSION:
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
         raise DataError(
-            f"{path} has schema version {raw.get('schema_version')}, this release reads {SCHEMA_VERSION}. "
-            "Prepare the data set again."
+            f"{path} has schema version {version}, this release reads {SCHEMA_VERSION}. Prepare the data set again."
         )
+    try:
+        return _manifest(raw)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} lacks or misnames a field ({error}). Prepare the data set again.") from None
+
+
+def _manifest(raw: dict[str, Any]) -> Manifest:
     splits = {
         name: Split(
             shards=tuple(Shard(**shard) for shard in split["shards"]),
@@ -113,5 +121,8 @@ def load_labelled_split(folder: str | Path, name: str) -> LabelledSplit:
             f"no labelled split '{name}' in {folder}; there {'are: ' + ', '.join(known) if known else 'is none yet'}. "
             f"Make one with `python -m data_prep split {folder} --labelled 1/8`."
         )
-    raw = json.loads(path.read_text())
-    return LabelledSplit(**{**raw, "ids": tuple(raw["ids"]), "images_per_class": tuple(raw["images_per_class"])})
+    try:
+        raw = json.loads(path.read_text())
+        return LabelledSplit(**{**raw, "ids": tuple(raw["ids"]), "images_per_class": tuple(raw["images_per_class"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a labelled split ({error}). Make it again with `data_prep split`.") from None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from data_prep.errors import UsageError
 from data_prep.pictures import Labels, encode_image, read_image, read_labels
-from data_prep.schema import VOID, DataError, Manifest, load_manifest
+from data_prep.schema import DataError, Manifest, load_manifest
 from data_prep.shards import column, open_shard, picture_bytes
 
 Picture = npt.NDArray[np.uint8]
@@ -93,7 +93,7 @@ def _cell(data: Path, manifest: Manifest, split: str, position: int) -> Picture:
     if image_bytes is None:
         raise DataError(f"{shard.file} row {position} ('{name}') has no image. Prepare the data set again.")
     image = read_image(image_bytes, name)
-    right = np.full_like(image, VOID)
+    right = np.full_like(image, 255)
     if mask_bytes is not None:
         right = overlay(image, read_labels(mask_bytes, name), manifest.palette)
     cell = np.concatenate([_fitted(image), _fitted(right)], 1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_prep.cut import Say
 from data_prep.errors import BadItem
 from data_prep.files import sha256_of
 from data_prep.pictures import read_image, read_labels
@@ -16,7 +16,6 @@ from data_prep.schema import VOID, DataError, Manifest, Shard, Split, load_label
 from data_prep.shards import column, open_shard, picture_bytes
 from data_prep.splits import split_hash
 
-Say = Callable[[str], None]
 SHOWN = 40  # problems printed; the JSON has all
 
 
@@ -163,8 +162,8 @@ def _check_labelled_splits(data: Path, manifest: Manifest, train: _Seen, report:
         report.labelled_splits += 1
         try:
             split = load_labelled_split(data, path.stem)
-        except (DataError, ValueError, KeyError, TypeError) as error:
-            report.problems.append(f"splits/{path.name} cannot be read: {error}")
+        except DataError as error:
+            report.problems.append(str(error))
             continue
         if split.data_hash != manifest.content_hash:
             report.problems.append(f"splits/{path.name} is stale, it belongs to another data set: make it again")

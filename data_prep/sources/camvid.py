@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.schema import DataError
-from data_prep.sources import IMAGE_SUFFIXES, Colour, RawItem, RawSet, bad_item, file_item
 from data_prep.sources.listing import files_by_stem, require_folder
+from data_prep.sources.raw import IMAGE_SUFFIXES, Colour, RawItem, RawSet, bad_item, file_item
 
 PALETTE: dict[str, Colour] = {
     "sky": (128, 128, 128),

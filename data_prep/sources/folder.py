@@ -10,8 +10,8 @@ from typing import NamedTuple
 from data_prep.errors import UsageError
 from data_prep.files import hash_order
 from data_prep.schema import DataError
-from data_prep.sources import IMAGE_SUFFIXES, MASK_SUFFIXES, RawItem, RawSet, bad_item, file_item
 from data_prep.sources.listing import check_names, files_by_stem, parse_names, read_lines, require_folder, voc_palette
+from data_prep.sources.raw import IMAGE_SUFFIXES, MASK_SUFFIXES, RawItem, RawSet, bad_item, file_item
 
 SPLITS = ("train", "val", "test")
 MASK_FOLDERS = ("masks", "labels")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data_prep.errors import UsageError
 from data_prep.schema import MAX_CLASSES, DataError
-from data_prep.sources import Colour
+from data_prep.sources.raw import Colour
 
 
 def require_folder(path: Path, what: str) -> Path:

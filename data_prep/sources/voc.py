@@ -7,8 +7,8 @@ from pathlib import Path
 
 from data_prep.errors import UsageError
 from data_prep.schema import VOID, DataError
-from data_prep.sources import RawItem, RawSet, bad_item, file_item
 from data_prep.sources.listing import nearest, parse_names, read_lines, require_folder, voc_palette
+from data_prep.sources.raw import RawItem, RawSet, bad_item, file_item
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",

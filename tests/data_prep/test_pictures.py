@@ -1,0 +1,127 @@
+"""Every fault of a file has its reason, and what is stored is what was there."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.errors import BadItem
+from data_prep.pictures import encode_mask, read_image, read_labels, store_image, store_mask, to_train_ids
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("JPEG", "L"), ("PNG", "L")])
+def test_plain_images_keep_their_bytes(draw: Any, kind: str, mode: str) -> None:
+    data = draw.encoded(np.asarray(Image.fromarray(draw.picture(0)).convert(mode)), kind)
+    stored, size = store_image(data, "x")
+    assert stored.data == data
+    assert (stored.height, stored.width) == size == (24, 32)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK"])
+def test_other_modes_become_rgb_of_the_same_colours(draw: Any, mode: str) -> None:
+    image = Image.fromarray(draw.picture(1)).convert(mode)
+    stream = io.BytesIO()
+    image.save(stream, "TIFF")
+    stored, _ = store_image(stream.getvalue(), "x")
+    back = Image.open(io.BytesIO(stored.data))
+    assert (back.format, back.mode) == ("PNG", "RGB")
+    np.testing.assert_array_equal(np.asarray(back), np.asarray(image.convert("RGB")))
+
+
+def test_an_exif_orientation_is_applied_and_removed(draw: Any) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by a quarter
+    data = draw.encoded(draw.picture(2), "JPEG", exif=exif, quality=95)
+    stored, size = store_image(data, "x")
+    assert size == (32, 24) == (stored.height, stored.width)
+    back = Image.open(io.BytesIO(stored.data))
+    assert back.format == "JPEG" and 0x0112 not in back.getexif()
+    turned = np.rot90(read_image(data, "x"), -1).astype(int)
+    assert np.abs(np.asarray(back).astype(int) - turned).mean() < 3
+
+
+def test_short_side_shrinks_by_area_and_leaves_small_images(draw: Any) -> None:
+    grey = np.repeat(np.arange(24, dtype=np.uint8)[:, None] * 10, 32, 1)
+    data = draw.encoded(np.stack([grey] * 3, -1), "PNG")
+    stored, size = store_image(data, "x", short_side=12)
+    assert (size, stored.height, stored.width) == ((24, 32), 12, 16)
+    pairs = grey.reshape(12, 2, 16, 2).mean((1, 3))
+    assert np.abs(read_image(stored.data, "x")[..., 0] - pairs).max() <= 4  # JPEG quality 95
+    assert store_image(data, "x", short_side=24)[0].data == data
+    assert store_image(data, "x", short_side=99)[0].data == data
+
+
+def test_masks_shrink_by_nearest_only(draw: Any) -> None:
+    mask = draw.labels(0, 3)
+    small = store_mask(mask, (12, 16))
+    assert small.shape == (12, 16) and set(np.unique(small)) <= set(np.unique(mask))
+    np.testing.assert_array_equal(small, mask[::2, ::2])
+
+
+@pytest.mark.parametrize("cut", [1, 3, 50, 300])
+def test_truncated_jpeg(draw: Any, cut: int) -> None:
+    data = draw.encoded(draw.picture(0, 240, 320), "JPEG")
+    with pytest.raises(BadItem, match=r"^pic\.jpg: truncated"):
+        store_image(data[:-cut], "pic.jpg")
+
+
+@pytest.mark.parametrize("cut", [8, 12, 100])
+def test_truncated_png(draw: Any, cut: int) -> None:
+    data = draw.encoded(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8), "PNG")
+    with pytest.raises(BadItem, match=r"^pic\.png: (truncated|unreadable)"):
+        store_image(data[:-cut], "pic.png")
+
+
+@pytest.mark.parametrize("data", [b"", b"this is not a picture"])
+def test_no_picture_at_all_and_the_reason_is_the_same_each_time(data: bytes) -> None:
+    reasons = set()
+    for _ in range(2):
+        with pytest.raises(BadItem, match="unreadable") as caught:
+            store_image(data, "x")
+        reasons.add(caught.value.reason)
+    assert len(reasons) == 1
+
+
+def test_palette_and_index_masks_read_as_indices(draw: Any) -> None:
+    mask = draw.labels(3, 21)
+    for data in (draw.palette_png(mask), draw.encoded(mask, "PNG"), encode_mask(mask)):
+        np.testing.assert_array_equal(read_labels(data, "m"), mask)
+
+
+def test_two_level_masks_read_as_zero_and_one(draw: Any) -> None:
+    np.testing.assert_array_equal(read_labels(draw.encoded(np.eye(5, dtype=bool), "PNG"), "m"), np.eye(5))
+
+
+def test_sixteen_bit_masks_are_read_when_the_values_fit(draw: Any) -> None:
+    mask = draw.labels(4, 9).astype(np.uint16)
+    np.testing.assert_array_equal(read_labels(draw.encoded(mask, "PNG"), "m"), mask)
+    mask[0, 0] = 300
+    with pytest.raises(BadItem, match="unknown label value 300"):
+        read_labels(draw.encoded(mask, "PNG"), "m")
+
+
+def test_colour_and_jpeg_masks_are_refused(draw: Any) -> None:
+    with pytest.raises(BadItem, match="colour picture .mode RGB.: an index or palette PNG is needed"):
+        read_labels(draw.encoded(draw.picture(0), "PNG"), "m")
+    with pytest.raises(BadItem, match="JPEG, whose values are not exact"):
+        read_labels(draw.encoded(draw.labels(0, 3), "JPEG"), "m")
+
+
+def test_train_ids_against_a_plain_loop(draw: Any) -> None:
+    table = {0: 2, 3: 0, 7: 255, 9: 1}
+    raw = np.random.default_rng(0).choice(np.array([0, 3, 7, 9, 255], np.uint8), (5, 6))
+    slow = np.array([[table.get(int(value), 255) for value in line] for line in raw])
+    np.testing.assert_array_equal(to_train_ids(raw, table, "m", 3), slow)
+
+
+def test_unknown_values_are_named_with_their_pixels() -> None:
+    raw = np.array([[0, 1, 2], [21, 21, 34]], np.uint8)
+    with pytest.raises(BadItem) as caught:
+        to_train_ids(raw, {0: 0, 1: 1, 2: 2}, "m.png", 3)
+    text = str(caught.value)
+    assert text.startswith("m.png: unknown label value 21 (and 34) in 3 pixels")
+    assert "3 classes are named, the mask may hold 0 to 2 and 255" in text
