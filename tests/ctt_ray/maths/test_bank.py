@@ -44,6 +44,7 @@ def test_rule_10_bank_is_a_fifo_list_for_each_class(data: st.DataObject, slots: 
             expected[c] = (expected[c] + [feat_MD[m].tolist() for m in best])[-slots:]
         stored.push(*bank.select(feat_MD, label_M, score_M, take, K))
         assert [in_order(stored, c) for c in range(K)] == expected
+        assert ((stored.head_K >= 0) & (stored.head_K < slots)).all()
         assert stored.full_K.tolist() == [len(queue) == slots for queue in expected]
         assert bool(stored.all_full) == all(len(queue) == slots for queue in expected)
 

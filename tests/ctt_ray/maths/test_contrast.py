@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from ctt_ray.maths import contrast, labels
 
 K, N, D, M = 4, 5, 6, 60
 TAUS = (0.05, 0.1, 0.5)
+Fused = Callable[..., Tensor]  # high or low, below
 
 
 class Scene(NamedTuple):
@@ -132,7 +134,7 @@ def test_rule_07_gradcheck(tau: float) -> None:
 
 @pytest.mark.parametrize("fused", [high, low])
 @pytest.mark.parametrize("tau", [0.01, 0.003])
-def test_rule_07_no_nan_at_tiny_temperatures(fused: type(high), tau: float) -> None:
+def test_rule_07_no_nan_at_tiny_temperatures(fused: Fused, tau: float) -> None:
     s = scene(torch.float32)
     loss = fused(s, tau, weights(s, "class"))
     (grad,) = torch.autograd.grad(loss, s.feat_MD)
@@ -140,7 +142,7 @@ def test_rule_07_no_nan_at_tiny_temperatures(fused: type(high), tau: float) -> N
 
 
 @pytest.mark.parametrize("fused", [high, low])
-def test_rule_07_an_empty_mask_and_no_rows_give_zero(fused: type(high)) -> None:
+def test_rule_07_an_empty_mask_and_no_rows_give_zero(fused: Fused) -> None:
     s = scene()
     for empty in (s._replace(selected_M=torch.zeros(M, dtype=torch.bool)), Scene(*(t[:0] for t in s[:4]), *s[4:])):
         leaf = empty.feat_MD
@@ -150,7 +152,7 @@ def test_rule_07_an_empty_mask_and_no_rows_give_zero(fused: type(high)) -> None:
 
 
 @pytest.mark.parametrize("fused", [high, low])
-def test_rule_07_a_single_class_has_no_negatives_and_no_loss(fused: type(high)) -> None:
+def test_rule_07_a_single_class_has_no_negatives_and_no_loss(fused: Fused) -> None:
     s = scene()
     label_M = torch.zeros_like(s.label_M)
     alone = s._replace(label_M=label_M, bank_KND=s.bank_KND[:1], peer_bank_KND=s.peer_bank_KND[:1])
@@ -163,7 +165,7 @@ def test_rule_07_a_single_class_has_no_negatives_and_no_loss(fused: type(high)) 
 
 @pytest.mark.parametrize("fused", [high, low])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_rule_07_autocast_changes_nothing(fused: type(high), dtype: torch.dtype) -> None:
+def test_rule_07_autocast_changes_nothing(fused: Fused, dtype: torch.dtype) -> None:
     s = scene(torch.float32)
     outside = fused(s, 0.05, weights(s, "class"))
     with torch.autocast("cpu", dtype=dtype):
@@ -174,7 +176,7 @@ def test_rule_07_autocast_changes_nothing(fused: type(high), dtype: torch.dtype)
 
 
 @pytest.mark.parametrize("fused", [high, low])
-def test_rule_07_half_precision_features_are_computed_in_float32(fused: type(high)) -> None:
+def test_rule_07_half_precision_features_are_computed_in_float32(fused: Fused) -> None:
     s = scene(torch.float32)
     half = s._replace(feat_MD=s.feat_MD.detach().bfloat16().requires_grad_())
     loss = fused(half, 0.1, weights(s, "class"))
@@ -222,7 +224,7 @@ def test_rule_08_low_contrast_is_one_way() -> None:
 
 
 @pytest.mark.parametrize(("phi", "silent"), [(0.0, low), (1.0, high)])
-def test_rule_08_phi_0_silences_low_and_phi_1_silences_high(phi: float, silent: type(high)) -> None:
+def test_rule_08_phi_0_silences_low_and_phi_1_silences_high(phi: float, silent: Fused) -> None:
     s = scene()
     own, peer = torch.rand(M).clamp(0.01, 0.99), torch.rand(M)
     sure = own > phi
@@ -245,7 +247,7 @@ def test_absent_classes_are_neither_anchors_nor_negatives(reduction: contrast.Re
 
 
 @pytest.mark.parametrize("fused", [high, low])
-def test_rows_of_absent_classes_and_void_count_zero_whatever_their_weight(fused: type(high)) -> None:
+def test_rows_of_absent_classes_and_void_count_zero_whatever_their_weight(fused: Fused) -> None:
     s = scene()
     present_K = torch.tensor([True, False, True, True])
     fits = present_K[s.label_M.long().clamp(max=K - 1)] & labels.valid(s.label_M)

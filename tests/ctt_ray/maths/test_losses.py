@@ -131,7 +131,9 @@ def test_cross_entropy_is_float32_under_autocast() -> None:
     assert inside.dtype == torch.float32 and torch.equal(inside, losses.cross_entropy(half.float(), label)[0])
 
 
-@pytest.mark.parametrize(("keep", "threshold"), [(0.25, 0.0), (0.25, 0.3), (1.0, 0.0), (0.001, 0.5), (0.5, 0.01)])
+@pytest.mark.parametrize(
+    ("keep", "threshold"), [(0.25, 0.0), (0.26, 0.0), (0.25, 0.3), (1.0, 0.0), (0.001, 0.5), (0.5, 0.01)]
+)
 def test_ohem_equals_the_loop(keep: float, threshold: float) -> None:
     logits, label = scene()
     weight_K = torch.rand(K, dtype=torch.float64) + 0.1

@@ -57,6 +57,10 @@ def test_rule_15_merging_workers_is_exact() -> None:
     pred, label = scored(6)
     parts = [slice(0, 1), slice(1, 4), slice(4, 6)]
     assert torch.equal(sum(matrix_of(pred[p], label[p]) for p in parts), matrix_of(pred, label))
+    running = torch.zeros(K, K, dtype=torch.int64)
+    for part in parts:
+        metrics.confusion_(running, pred[part], label[part])
+    assert torch.equal(running, matrix_of(pred, label))
 
 
 def test_rule_15_only_classes_absent_from_truth_and_prediction_are_skipped() -> None:
