@@ -77,7 +77,7 @@ def overlay(image_HWC: Picture, labels_HW: Labels, palette: tuple[tuple[int, int
     colours = np.full((256, 3), VOID_COLOUR, np.float32)
     colours[: len(palette)] = palette
     mixed = (1 - OPACITY) * image_HWC + OPACITY * colours[labels_HW]
-    return mixed.astype(np.uint8)
+    return np.rint(mixed).astype(np.uint8)
 
 
 def _cell(data: Path, manifest: Manifest, split: str, position: int) -> Picture:

@@ -14,6 +14,7 @@ from data_prep.options import WriteOptions
 from data_prep.prepare import Prepared, prepare
 from data_prep.sources.folder import Folder
 from data_prep.sources.scenes import Scenes
+from data_prep.sources.voc import Voc
 
 
 def silent(line: str) -> None:
@@ -95,4 +96,12 @@ def scenes(tmp_path: Path) -> Path:
     """A prepared set of 24 + 8 scenes."""
     out = tmp_path / "scenes"
     prepare(Scenes(size=32, train=24, val=8).open(), WriteOptions(out), silent)
+    return out
+
+
+@pytest.fixture(scope="session")
+def real_voc(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The true VOC subset, prepared once with all 21 classes."""
+    out = tmp_path_factory.mktemp("voc")
+    prepare(Voc(real_data / "voc_subset").open(), WriteOptions(out), silent)
     return out

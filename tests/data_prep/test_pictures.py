@@ -105,7 +105,7 @@ def test_sixteen_bit_masks_are_read_when_the_values_fit(draw: Any) -> None:
 
 
 def test_colour_and_jpeg_masks_are_refused(draw: Any) -> None:
-    with pytest.raises(BadItem, match="colour picture .mode RGB.: an index or palette PNG is needed"):
+    with pytest.raises(BadItem, match=r"colour picture .mode RGB.: an index or palette PNG is needed"):
         read_labels(draw.encoded(draw.picture(0), "PNG"), "m")
     with pytest.raises(BadItem, match="JPEG, whose values are not exact"):
         read_labels(draw.encoded(draw.labels(0, 3), "JPEG"), "m")

@@ -146,7 +146,7 @@ def test_an_empty_split_is_an_error(raw_folder: Path, tmp_path: Path) -> None:
     from data_prep.sources.folder import Folder
 
     raw = Folder(raw_folder, classes="a,b,c").open()
-    with pytest.raises(DataError, match="split 'val' of folder is empty. Add images"):
+    with pytest.raises(DataError, match=r"split 'val' of folder is empty\. Add images"):
         prepare(replace(raw, splits={**raw.splits, "val": []}), WriteOptions(tmp_path / "o"), print)
 
 
@@ -235,5 +235,5 @@ def test_a_manifest_without_a_field(raw_folder: Path, prepare_folder: Run, tmp_p
     raw = json.loads(path.read_text())
     del raw["classes"]
     path.write_text(json.dumps(raw))
-    with pytest.raises(DataError, match="lacks or misnames a field .'classes'"):
+    with pytest.raises(DataError, match=r"lacks or misnames a field .'classes'"):
         load_manifest(tmp_path / "out")

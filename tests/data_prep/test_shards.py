@@ -107,7 +107,14 @@ def test_datasets_streams_the_same_files(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("n", "nbytes", "items", "full"),
-    [(1, 10, 4, True), (1, 10, 5, False), (2, 10, 5, True), (3, 99, 100, False), (3, 100, 100, True), (25, 0, 100, True)],
+    [
+        (1, 10, 4, True),
+        (1, 10, 5, False),
+        (2, 10, 5, True),
+        (3, 99, 100, False),
+        (3, 100, 100, True),
+        (25, 0, 100, True),
+    ],
 )
 def test_cutting_rule(n: int, nbytes: int, items: int, full: bool) -> None:
     assert shard_is_full(n, nbytes, split_items=items, target_bytes=100) is full

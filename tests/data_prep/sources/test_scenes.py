@@ -1,0 +1,87 @@
+"""The procedural set: a function of its arguments, with the classes it promises."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from data_prep import painter
+from data_prep.errors import UsageError
+from data_prep.pictures import read_image, read_labels
+from data_prep.schema import VOID, DataError
+from data_prep.sources.scenes import STAR_EVERY, Scenes, render
+
+COUNT = 96
+
+
+@pytest.fixture(scope="module")
+def painted() -> list[tuple[np.ndarray, np.ndarray]]:
+    return [painter.paint(np.random.default_rng(index), 64, star=index % STAR_EVERY == 0) for index in range(COUNT)]
+
+
+def test_a_scene_depends_on_seed_split_and_index_alone() -> None:
+    first = render(0, "train", 5, 48)
+    render(0, "train", 6, 48)
+    assert render(0, "train", 5, 48) == first
+    others = [render(1, "train", 5, 48), render(0, "val", 5, 48), render(0, "train", 6, 48)]
+    assert len({hashlib.sha256(image).hexdigest() for image, _ in [first, *others]}) == 4
+    image, mask = read_image(first[0], ""), read_labels(first[1], "")
+    assert image.shape == (48, 48, 3) and mask.shape == (48, 48)
+    assert set(np.unique(mask)) <= {*range(len(painter.CLASSES)), VOID}
+
+
+def test_every_class_occurs_and_the_rare_one_exactly_as_often_as_said(painted: list) -> None:
+    present = [set(np.unique(mask)) for _, mask in painted]
+    share = [sum(index in classes for classes in present) / COUNT for index in range(len(painter.CLASSES))]
+    assert len(painter.CLASSES) == len(painter.PALETTE) == len(set(painter.PALETTE)) >= 8
+    assert all(value > 0.25 for value in share[: painter.STAR])
+    assert 0.75 / STAR_EVERY < share[painter.STAR] <= 1 / STAR_EVERY  # a star may become void, none comes unasked
+
+
+def test_colour_alone_does_not_tell_the_class(painted: list) -> None:
+    """The nearest mean colour, fitted and scored on the same pixels, finds few object pixels."""
+    pixels = np.concatenate([image.reshape(-1, 3) for image, _ in painted]).astype(float)
+    truth = np.concatenate([mask.ravel() for _, mask in painted])
+    objects = (truth >= 2) & (truth != VOID)
+    pixels, truth = pixels[objects], truth[objects]
+    means = np.stack([pixels[truth == index].mean(0) for index in range(2, len(painter.CLASSES))])
+    found = np.square(pixels[:, None] - means[None]).sum(-1).argmin(1) + 2
+    recall = np.mean([(found[truth == index] == index).mean() for index in range(2, len(painter.CLASSES))])
+    assert recall < 0.3  # chance is 1/8
+
+
+def test_nothing_nearly_invisible_is_labelled(painted: list) -> None:
+    for _, mask in painted:
+        for index in range(2, len(painter.CLASSES)):
+            assert np.count_nonzero(mask == index) == 0 or np.count_nonzero(mask == index) >= painter.MIN_VISIBLE
+
+
+def test_modes_belong_to_the_data_set() -> None:
+    modes = [painter._mode(kind, number) for kind in range(2, 10) for number in range(painter.MODES)]
+    assert len(set(modes)) == len(modes)
+    hue, saturation, value, texture = painter._mode(2, 0)
+    assert 0 <= hue < 1 and 0.15 <= saturation < 0.9 and 0.35 <= value < 1 and texture in painter.TEXTURES
+
+
+@pytest.mark.parametrize(
+    ("hsv", "rgb"),
+    [
+        ((0, 1, 1), (255, 0, 0)),
+        ((1 / 3, 1, 1), (0, 255, 0)),
+        ((2 / 3, 1, 0.5), (0, 0, 127.5)),
+        ((0.9, 0, 0.2), (51, 51, 51)),
+    ],
+)
+def test_colours(hsv: tuple[float, float, float], rgb: tuple[float, float, float]) -> None:
+    np.testing.assert_allclose(painter._colour(*hsv), rgb, atol=1e-3)
+
+
+def test_senseless_options() -> None:
+    with pytest.raises(UsageError, match="--size 8"):
+        Scenes(size=8).open()
+    with pytest.raises(UsageError, match="--seed -1"):
+        Scenes(seed=-1).open()
+    with pytest.raises(DataError, match="--val 0"):
+        Scenes(val=0).open()
