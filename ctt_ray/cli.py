@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import tyro
 from pydantic import BaseModel
 
-from ctt_ray.config import PROFILES, ConfigError, RunConfig, from_tree, leaves, nearest, with_values
+from ctt_ray.config import PROFILES, ConfigError, RunConfig, from_tree, nearest, with_values
 from ctt_ray.plan import PlanError
 from data_prep.schema import DataError
 
@@ -46,7 +46,9 @@ def base_config(argv: Sequence[str]) -> RunConfig:
     first.add_argument("--profile", default="paper")
     known, _ = first.parse_known_args(argv)
     if known.profile not in PROFILES:
-        raise ConfigError(f"unknown profile '{known.profile}'{nearest(known.profile, PROFILES)} Known: {', '.join(PROFILES)}")
+        raise ConfigError(
+            f"unknown profile '{known.profile}'{nearest(known.profile, PROFILES)} Known: {', '.join(PROFILES)}"
+        )
     config = with_values(RunConfig(), PROFILES[known.profile])
     return config if known.config is None else read_config(Path(known.config), config)
 
@@ -56,7 +58,9 @@ def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
     import yaml
 
     if not path.is_file():
-        raise ConfigError(f"no configuration file {path}; `python -m ctt_ray.train --print-config > my.yaml` writes one")
+        raise ConfigError(
+            f"no configuration file {path}; `python -m ctt_ray.train --print-config > my.yaml` writes one"
+        )
     try:
         tree = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:
@@ -75,6 +79,13 @@ def _over(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _over(merged[key], value) if both else value
     return merged
+
+
+def absolute(config: RunConfig) -> RunConfig:
+    """Local paths made absolute: workers and trials run in folders of their own."""
+    init = tuple(str(Path(name).resolve()) if Path(name).is_file() else name for name in config.net.init)
+    data = config.data if not config.data or "://" in config.data else str(Path(config.data).resolve())
+    return with_values(config, {"data": data, "init": init})
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -96,4 +107,3 @@ def guarded(function: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted before anything was saved", file=sys.stderr, flush=True)
         return CTRL_C
-

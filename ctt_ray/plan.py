@@ -115,7 +115,9 @@ class Plan:
         for bank in self.banks:
             self._expect("bank", "teacher", bank.teacher, self.teachers)
             if bank.slots < 1 or (bank.take is not None and not 1 <= bank.take <= bank.slots):
-                raise PlanError(f"bank of '{bank.teacher}': take {bank.take} rows a step into {bank.slots} slots; use 1 <= take <= slots")
+                raise PlanError(
+                    f"bank of '{bank.teacher}': take {bank.take} rows a step into {bank.slots} slots; use 1 <= take <= slots"
+                )
         for term in self.terms:
             self._check_term(term)
         followers = [follow.follower for follow in self.follows]
@@ -129,17 +131,23 @@ class Plan:
     @staticmethod
     def _expect(what: str, role: str, name: str, known: tuple[str, ...]) -> None:
         if name not in known:
-            raise PlanError(f"{what}: {role} '{name}' is not one of {list(known)}; name a network that can have that role")
+            raise PlanError(
+                f"{what}: {role} '{name}' is not one of {list(known)}; name a network that can have that role"
+            )
 
     def _check_term(self, term: Term) -> None:
         self._expect("term", "learner", term.learner, self.students)
         banks = {bank.teacher for bank in self.banks}
         for teacher in (term.teacher, *(peer for _, peer in term.peers)):
             if teacher not in banks:
-                raise PlanError(f"term '{term.name}' of '{term.learner}' reads the bank of '{teacher}'; add Bank(teacher='{teacher}', ...)")
+                raise PlanError(
+                    f"term '{term.name}' of '{term.learner}' reads the bank of '{teacher}'; add Bank(teacher='{teacher}', ...)"
+                )
         for student, _ in term.peers:
             if student == term.learner and term.name == "contrast_low":
-                raise PlanError("contrast_low needs a peer other than the learner; use two pairs or more, or set its weight to 0")
+                raise PlanError(
+                    "contrast_low needs a peer other than the learner; use two pairs or more, or set its weight to 0"
+                )
 
     def leader(self, teacher: str) -> str:
         return next(follow.leader for follow in self.follows if follow.follower == teacher)
@@ -170,7 +178,10 @@ class Plan:
 
     def describe(self) -> str:
         """The label matrix and the follows in plain text, for `--show-plan`."""
-        lines = [f"{self.method}: students {', '.join(self.students)}" + (f" · teachers {', '.join(self.teachers)}" if self.teachers else "")]
+        lines = [
+            f"{self.method}: students {', '.join(self.students)}"
+            + (f" · teachers {', '.join(self.teachers)}" if self.teachers else "")
+        ]
         width = max(map(len, self.students))
         if self.teachers:
             lines.append("labels  " + " " * width + "  " + "  ".join(f"{t:>6}" for t in self.teachers))

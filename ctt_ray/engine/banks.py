@@ -24,7 +24,9 @@ class Banks(nn.Module):
     def __init__(self, plan: Plan, *, classes: int, dim: int, labelled_images: int) -> None:
         super().__init__()
         self.specs: dict[str, Bank] = {spec.teacher: spec for spec in plan.banks}
-        self.banks = nn.ModuleDict({name: bank.ClassBank(classes, spec.slots, dim) for name, spec in self.specs.items()})
+        self.banks = nn.ModuleDict(
+            {name: bank.ClassBank(classes, spec.slots, dim) for name, spec in self.specs.items()}
+        )
         self.gate, self.classes, self.labelled_images = plan.bank_gate, classes, labelled_images
         self.opened_at = -1
 
@@ -55,9 +57,16 @@ class Banks(nn.Module):
         pred_Bhw, conf_Bhw = labels.confidence(out.logits_BKhw)
         size = (conf_Bhw.shape[-2], conf_Bhw.shape[-1])
         label_M = labels.nearest(labelled.label_BHW, size).flatten()
-        uniform_M = torch.rand(len(label_M), generator=generator).to(label_M.device) if spec.select == "random" else None
+        uniform_M = (
+            torch.rand(len(label_M), generator=generator).to(label_M.device) if spec.select == "random" else None
+        )
         score_M = bank.admission_score(
-            label_M, pred_Bhw.flatten(), conf_Bhw.flatten(), min_conf=spec.min_conf, select=spec.select, uniform_M=uniform_M
+            label_M,
+            pred_Bhw.flatten(),
+            conf_Bhw.flatten(),
+            min_conf=spec.min_conf,
+            select=spec.select,
+            uniform_M=uniform_M,
         )
         batch = int(world.total(torch.tensor(len(labelled), device=label_M.device)))
         take = spec.take or bank.auto_take(spec.slots, batch, self.labelled_images)

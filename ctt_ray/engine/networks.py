@@ -18,7 +18,9 @@ SEEDS_PER_RUN = 1009  # a student's seed is seed * SEEDS_PER_RUN + its index: no
 def build_students(plan: Plan, config: NetConfig, *, classes: int, seed: int) -> dict[str, nn.Module]:
     """One network a student, with different initial weights. Raises ConfigError for unknown names or unreadable weights."""
     if len(config.init) not in (1, len(plan.students)):
-        raise ConfigError(f"init names {len(config.init)} weights for {len(plan.students)} students; give one for all, or one a student")
+        raise ConfigError(
+            f"init names {len(config.init)} weights for {len(plan.students)} students; give one for all, or one a student"
+        )
     inits = config.init * len(plan.students) if len(config.init) == 1 else config.init
     try:
         return {

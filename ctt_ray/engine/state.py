@@ -53,7 +53,9 @@ def read(folder: Path) -> dict[str, Any]:
     """state.json of a checkpoint folder. Raises ConfigError where there is none."""
     path = folder / STATE
     if not path.is_file():
-        raise ConfigError(f"{folder} holds no {STATE}: not a checkpoint. Name a run's folder or one of its checkpoints.")
+        raise ConfigError(
+            f"{folder} holds no {STATE}: not a checkpoint. Name a run's folder or one of its checkpoints."
+        )
     content: dict[str, Any] = json.loads(path.read_text())
     if content.get("format") != FORMAT:
         raise ConfigError(f"{path} has format {content.get('format')}, this release reads {FORMAT}")
@@ -106,7 +108,12 @@ def _parameter_names(student: nn.Module, optimiser: Any) -> dict[int, str]:
 def _optimiser_state(student: nn.Module, optimiser: Any) -> dict[str, Tensor]:
     names = _parameter_names(student, optimiser)
     entries = optimiser.state_dict()["state"]
-    return {f"{names[i]}.{key}": value for i, entry in entries.items() for key, value in entry.items() if torch.is_tensor(value)}
+    return {
+        f"{names[i]}.{key}": value
+        for i, entry in entries.items()
+        for key, value in entry.items()
+        if torch.is_tensor(value)
+    }
 
 
 def _restore_optimiser(student: nn.Module, optimiser: Any, saved: Mapping[str, Tensor]) -> None:

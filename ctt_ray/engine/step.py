@@ -54,7 +54,9 @@ class Engine:
         self.forwards: dict[str, nn.Module] = {}
         for name, net in self.students.items():
             self.forwards[name], self.optimisers[name] = accelerator.prepare(net, networks.optimiser(net, config.optim))
-        self.banks = Banks(plan, classes=classes, dim=config.net.feature_dim, labelled_images=labelled_images).to(device)
+        self.banks = Banks(plan, classes=classes, dim=config.net.feature_dim, labelled_images=labelled_images).to(
+            device
+        )
         self.class_weight_K = None if class_weight_K is None else class_weight_K.to(device)
         self.meter = Meter()
 
@@ -75,7 +77,9 @@ class Engine:
         self._modes()
         labelled, unlabelled = batch.labelled.to(self.accelerator.device), batch.unlabelled.to(self.accelerator.device)
         view_l = weak_view(labelled)
-        early_rows = self.banks.read(self._teacher_outputs(self.banks.teachers("step_start"), view_l), labelled, generator)
+        early_rows = self.banks.read(
+            self._teacher_outputs(self.banks.teachers("step_start"), view_l), labelled, generator
+        )
         targets = self._targets(unlabelled)
         mask_BHW = mix_mask(self.plan, unlabelled, targets, generator) if targets else None
         targets = {name: mixed(target, mask_BHW) for name, target in targets.items()}
@@ -149,7 +153,12 @@ class Engine:
     # -- losses --------------------------------------------------------------------------------------------------------
 
     def _step_view(
-        self, out_l: dict[str, NetOut], out_u: dict[str, NetOut], labelled: Samples, targets: dict[str, Target], generator: torch.Generator
+        self,
+        out_l: dict[str, NetOut],
+        out_u: dict[str, NetOut],
+        labelled: Samples,
+        targets: dict[str, Target],
+        generator: torch.Generator,
     ) -> StepView:
         size = next(iter(out_l.values())).logits_BKhw.shape[-2:]
         label_Bhw = labels.nearest(labelled.label_BHW, (size[0], size[1]))
@@ -157,10 +166,15 @@ class Engine:
 
     def _loss(self, name: str, view: StepView, labelled: Samples, targets: Mapping[str, Target]) -> Tensor:
         """This worker's share of one student's loss; DDP averages gradients over workers, hence the factor of the world's size."""
-        loss = self.plan.supervised_weight * self._measured(f"{name}/sup", self._supervised(view.labelled[name], labelled))
+        loss = self.plan.supervised_weight * self._measured(
+            f"{name}/sup", self._supervised(view.labelled[name], labelled)
+        )
         for route in self.plan.routes:
             if route.learner == name and route.weight > 0:
-                value = self._measured(f"{name}<-{route.source}/ct", self._cross_teacher(route, view.unlabelled[name], targets[route.source]))
+                value = self._measured(
+                    f"{name}<-{route.source}/ct",
+                    self._cross_teacher(route, view.unlabelled[name], targets[route.source]),
+                )
                 loss = loss + route.weight * value
         for term in self.plan.terms:
             if term.learner == name and self.banks.open:
@@ -179,7 +193,11 @@ class Engine:
             value, count = losses.cross_entropy(logits_BKHW, labelled.label_BHW, class_weight_K=self.class_weight_K)
         else:
             value, count = losses.ohem(
-                logits_BKHW, labelled.label_BHW, keep=optim.ohem_keep, threshold=optim.ohem_threshold, class_weight_K=self.class_weight_K
+                logits_BKHW,
+                labelled.label_BHW,
+                keep=optim.ohem_keep,
+                threshold=optim.ohem_threshold,
+                class_weight_K=self.class_weight_K,
             )
         return losses.ratio(value, world.total(count))
 
@@ -189,7 +207,11 @@ class Engine:
         valid_BHW = labels.valid(target.label_BHW)
         above, pixels = losses.batch_fraction(target.conf_BHW, valid_BHW, route.threshold)
         weight_BHW = losses.gate_weight(
-            target.conf_BHW, valid_BHW, gate=route.gate, threshold=route.threshold, counts=(world.total(above), world.total(pixels))
+            target.conf_BHW,
+            valid_BHW,
+            gate=route.gate,
+            threshold=route.threshold,
+            counts=(world.total(above), world.total(pixels)),
         )
         logits_BKHW = labels.upsample(out.logits_BKhw, (height, width))
         value, count = losses.cross_entropy(logits_BKHW, target.label_BHW, weight_BHW=weight_BHW)
@@ -209,7 +231,9 @@ class Engine:
     def _follow(self) -> None:
         for follow in self.plan.follows:
             decay = ema.decay_at(self.iteration, follow.decay)
-            ema.follow_(self.teachers[follow.follower], self.students[follow.leader], decay=decay, buffers=follow.buffers)
+            ema.follow_(
+                self.teachers[follow.follower], self.students[follow.leader], decay=decay, buffers=follow.buffers
+            )
 
     # -- state ---------------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,10 @@ class StepView:
 TermFn = Callable[[StepView, Term], Tensor]
 
 
+def number(term: Term, option: str) -> float:
+    return float(term.options[option] or 0.0)
+
+
 def rows(feat_BDhw: Tensor) -> Tensor:
     """feat_MD, L2-normalised, a row a pixel."""
     return contrast.normalise(contrast.rows(feat_BDhw))
@@ -52,7 +56,9 @@ def contrast_high(view: StepView, term: Term) -> Tensor:
     feat_MD = rows(torch.cat([own_l.feat_BDhw, own_u.feat_BDhw]))
     _, conf_l = labels.confidence(own_l.logits_BKhw)
     _, conf_u = labels.confidence(own_u.logits_BKhw)
-    sure_l = conf_l > term.options["phi"] if term.options["mask_labelled"] else torch.ones_like(conf_l, dtype=torch.bool)
+    sure_l = (
+        conf_l > number(term, "phi") if term.options["mask_labelled"] else torch.ones_like(conf_l, dtype=torch.bool)
+    )
     losses = []
     for _, teacher in term.peers:
         pseudo_Bhw, sure_u = _pseudo(view, term, teacher, conf_u)
@@ -61,7 +67,9 @@ def contrast_high(view: StepView, term: Term) -> Tensor:
         index, label, weight = _weigh(view, term, label_M, selected_M)
         bank_KND = view.banks[term.teacher].rows_KND
         losses.append(
-            contrast.contrast_high(feat_MD[index], label, weight, bank_KND, tau=float(term.options["tau"] or 0), present_K=view.present_K)
+            contrast.contrast_high(
+                feat_MD[index], label, weight, bank_KND, tau=number(term, "tau"), present_K=view.present_K
+            )
         )
     return torch.stack(losses).mean()
 
@@ -79,7 +87,7 @@ def contrast_low(view: StepView, term: Term) -> Tensor:
         peer = view.unlabelled[student]
         label_Bhw, conf_peer = labels.confidence(peer.logits_BKhw)
         pseudo_Bhw, sure = _pseudo(view, term, teacher, conf_own)
-        selected = ~sure & labels.valid(pseudo_Bhw) & (conf_peer >= term.options["peer_min"])
+        selected = ~sure & labels.valid(pseudo_Bhw) & (conf_peer >= number(term, "peer_min"))
         if term.options["directional"]:
             selected &= conf_own < conf_peer
         index, label, weight = _weigh(view, term, label_Bhw.flatten(), selected.flatten())
@@ -92,7 +100,7 @@ def contrast_low(view: StepView, term: Term) -> Tensor:
                 weight,
                 view.banks[term.teacher].rows_KND,
                 view.banks[teacher].rows_KND,
-                tau=float(term.options["tau"] or 0),
+                tau=number(term, "tau"),
                 present_K=view.present_K,
             )
         )
@@ -105,8 +113,8 @@ def _pseudo(view: StepView, term: Term, teacher: str, conf_own: Tensor) -> tuple
     size = (conf_own.shape[-2], conf_own.shape[-1])
     label_Bhw = labels.nearest(target.label_BHW, size)
     if term.options["conf"] == "cross_teacher":  # the released code compares with >=
-        return label_Bhw, labels.nearest(target.conf_BHW, size) >= term.options["phi"]
-    return label_Bhw, conf_own > term.options["phi"]
+        return label_Bhw, labels.nearest(target.conf_BHW, size) >= number(term, "phi")
+    return label_Bhw, conf_own > number(term, "phi")
 
 
 def _weigh(view: StepView, term: Term, label_M: Tensor, selected_M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,7 +124,8 @@ def _weigh(view: StepView, term: Term, label_M: Tensor, selected_M: Tensor) -> t
         selected_M = selected_M & known & view.present_K[torch.where(known, label_M, 0).long()]
     classes = next(iter(view.banks.values())).rows_KND.shape[0]
     count_K = world.total(contrast.class_counts(label_M, selected_M, classes))
-    weight_M = contrast.row_weights(label_M, selected_M, count_K, reduction=str(term.options["reduction"]))
+    reduction: contrast.Reduction = "class" if term.options["reduction"] == "class" else "pixel"
+    weight_M = contrast.row_weights(label_M, selected_M, count_K, reduction=reduction)
     limit = term.options["max_queries"]
     if limit is None:
         index_Q = contrast.compact(selected_M)

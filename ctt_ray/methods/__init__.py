@@ -21,10 +21,13 @@ def parameters(method: str) -> tuple[str, ...]:
     """The names that `method` reads. Raises PlanError, naming the nearest method, for an unknown one."""
     if method not in METHODS:
         near = difflib.get_close_matches(method, METHODS, n=1)
-        raise PlanError(f"unknown method '{method}'{f', did you mean {near[0]!r}?' if near else ''} Known: {', '.join(METHODS)}")
+        raise PlanError(
+            f"unknown method '{method}'{f', did you mean {near[0]!r}?' if near else ''} Known: {', '.join(METHODS)}"
+        )
     return tuple(inspect.signature(METHODS[method]).parameters)
 
 
 def build(method: str, values: Mapping[str, Any]) -> Plan:
     """The plan of `method`; it takes from `values` what it reads and leaves the rest."""
-    return METHODS[method](**{name: values[name] for name in parameters(method) if name in values})
+    read = parameters(method)
+    return METHODS[method](**{name: values[name] for name in read if name in values})

@@ -47,7 +47,9 @@ def plan(
     if pairs < 1:
         raise PlanError(f"pairs must be at least 1, found {pairs}")
     if pairs == 1 and lambda_lc > 0:
-        raise PlanError("the low-level loss compares peers and there is one pair only; set lambda_lc to 0 or use pairs >= 2")
+        raise PlanError(
+            "the low-level loss compares peers and there is one pair only; set lambda_lc to 0 or use pairs >= 2"
+        )
     names: list[Pair] = [(f"s{i}", f"t{i}") for i in range(pairs)]
     others = {pair: [p for p in names if p != pair] or [pair] for pair in names}
     share = 1.0 / len(others[names[0]]) if ct_combine == "mean" else 1.0
@@ -63,19 +65,37 @@ def plan(
         teachers=tuple(teacher for _, teacher in names),
         supervised_weight=lambda_sup,
         routes=tuple(
-            Route(learner=pair[0], source=teacher, weight=lambda_ct * share, gate=ct_gate, threshold=ct_threshold, denominator=ct_denominator)
+            Route(
+                learner=pair[0],
+                source=teacher,
+                weight=lambda_ct * share,
+                gate=ct_gate,
+                threshold=ct_threshold,
+                denominator=ct_denominator,
+            )
             for pair in names
             for _, teacher in others[pair]
             if lambda_ct > 0
         ),
-        follows=tuple(Follow(follower=teacher, leader=student, decay=ema_decay, buffers=ema_buffers) for student, teacher in names),
+        follows=tuple(
+            Follow(follower=teacher, leader=student, decay=ema_decay, buffers=ema_buffers) for student, teacher in names
+        ),
         banks=tuple(
-            Bank(teacher=teacher, slots=n_q, take=bank_add, select=bank_select, min_conf=bank_min_conf, when=bank_teacher)
+            Bank(
+                teacher=teacher, slots=n_q, take=bank_add, select=bank_select, min_conf=bank_min_conf, when=bank_teacher
+            )
             for _, teacher in names
             if contrast
         ),
         terms=tuple(
-            Term(name=name, learner=pair[0], teacher=pair[1], peers=tuple(others[pair]), weight=weight, options={**options, **shared})
+            Term(
+                name=name,
+                learner=pair[0],
+                teacher=pair[1],
+                peers=tuple(others[pair]),
+                weight=weight,
+                options={**options, **shared},
+            )
             for pair in names
             for name, weight, options in (("contrast_high", lambda_hc, hc), ("contrast_low", lambda_lc, lc))
             if weight > 0

@@ -27,7 +27,14 @@ def plan(
         teachers=("t0",),
         supervised_weight=lambda_sup,
         routes=(
-            Route(learner="s0", source="t0", weight=lambda_ct, gate=ct_gate, threshold=ct_threshold, denominator=ct_denominator),
+            Route(
+                learner="s0",
+                source="t0",
+                weight=lambda_ct,
+                gate=ct_gate,
+                threshold=ct_threshold,
+                denominator=ct_denominator,
+            ),
         ),
         follows=(Follow(follower="t0", leader="s0", decay=ema_decay, buffers=ema_buffers),),
         mixer=mixer,

@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
-    args = cli.parse(TrainArgs, argv, prog="python -m ctt_ray.train", description=DESCRIPTION, run=cli.base_config(argv))
+    args = cli.parse(
+        TrainArgs, argv, prog="python -m ctt_ray.train", description=DESCRIPTION, run=cli.base_config(argv)
+    )
     if args.print_config:
         print(cli.to_yaml(args.run), end="")
         return cli.DONE
@@ -67,6 +69,7 @@ def _main(argv: Sequence[str]) -> int:
     if args.show_plan:
         print(plan.describe())
         return cli.DONE
+    args = args.model_copy(update={"run": cli.absolute(args.run)})
     metrics = _local(args) if args.workers == 0 else _ray(args)
     _show(args, metrics)
     return cli.DONE
@@ -81,7 +84,10 @@ def _local(args: TrainArgs) -> Metrics:
     folder = Path(args.storage) / args.name
     with stop_requested() as stopping:
         session = LocalSession(
-            folder, keep=args.run.report.keep, stopping=stopping, on_report=lambda m: print(line(m), file=sys.stderr, flush=True)
+            folder,
+            keep=args.run.report.keep,
+            stopping=stopping,
+            on_report=lambda m: print(line(m), file=sys.stderr, flush=True),
         )
         (folder / "config.yaml").write_text(cli.to_yaml(args.run))
         return run(args.run, session)

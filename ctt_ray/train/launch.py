@@ -37,11 +37,15 @@ def cluster(address: str, *, cpus: float) -> Iterator[None]:
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     try:
         if address == "local":
-            ray.init(address="local", num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)), include_dashboard=False, **quiet)
+            ray.init(
+                address="local", num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)), include_dashboard=False, **quiet
+            )
         else:
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError) as error:
-        raise ClusterError(f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`, or use --address local.") from None
+        raise ClusterError(
+            f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`, or use --address local."
+        ) from None
     try:
         yield
     finally:
@@ -69,12 +73,16 @@ def launch(
     trainer = TorchTrainer(
         worker.train,
         train_loop_config=config.model_dump(mode="json"),
-        scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=resources),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=resources
+        ),
         run_config=ray.train.RunConfig(
             name=name,
             storage_path=storage,
             failure_config=ray.train.FailureConfig(max_failures=max_failures, controller_failure_limit=10),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=config.report.keep + 1, checkpoint_score_attribute=SCORE),
+            checkpoint_config=ray.train.CheckpointConfig(
+                num_to_keep=config.report.keep + 1, checkpoint_score_attribute=SCORE
+            ),
             callbacks=list(callbacks),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),

@@ -45,10 +45,18 @@ def run(config: RunConfig, session: Session) -> Metrics:
             metrics = {**_facts(engine, spent), **engine.meter.read(), **scores}
             best = _better(best, metrics)
             metrics |= best
-            extra = {"stream": stream.state(), "metrics": metrics, "best": best, "seconds": spent, "data": _data_facts(stream)}
+            extra = {
+                "stream": stream.state(),
+                "metrics": metrics,
+                "best": best,
+                "seconds": spent,
+                "data": _data_facts(stream),
+            }
             session.report(metrics, lambda folder, extra=extra: engine.save(folder, extra))  # type: ignore[misc]
         if stop:
-            raise Interrupted(f"stopped at iteration {engine.iteration} of {config.optim.iterations}, saved; the same command goes on")
+            raise Interrupted(
+                f"stopped at iteration {engine.iteration} of {config.optim.iterations}, saved; the same command goes on"
+            )
     return metrics
 
 
@@ -58,14 +66,20 @@ def _resume(engine: Engine, stream: SegStream, session: Session) -> dict[str, An
         return {"metrics": {}, "best": {}, "seconds": 0.0}
     extra = engine.load(folder)
     if extra["data"]["content_hash"] != stream.manifest.content_hash:
-        raise ConfigError(f"{folder} was trained on another data set (content hash {extra['data']['content_hash'][:12]}…); use a new --name")
+        raise ConfigError(
+            f"{folder} was trained on another data set (content hash {extra['data']['content_hash'][:12]}…); use a new --name"
+        )
     stream.load_state(extra["stream"])
     return extra
 
 
 def _data_facts(stream: SegStream) -> dict[str, object]:
     manifest = stream.manifest
-    return {"content_hash": manifest.content_hash, "classes": list(manifest.classes), "palette": [list(c) for c in manifest.palette]}
+    return {
+        "content_hash": manifest.content_hash,
+        "classes": list(manifest.classes),
+        "palette": [list(c) for c in manifest.palette],
+    }
 
 
 def _facts(engine: Engine, seconds: float) -> Metrics:
@@ -79,7 +93,11 @@ def _facts(engine: Engine, seconds: float) -> Metrics:
     }
     fill = [count for counts in engine.banks.fill().values() for count in counts]
     if fill:
-        facts |= {"bank/min_fill": min(fill), "bank/mean_fill": sum(fill) / len(fill), "bank/opened_at": engine.banks.opened_at}
+        facts |= {
+            "bank/min_fill": min(fill),
+            "bank/mean_fill": sum(fill) / len(fill),
+            "bank/opened_at": engine.banks.opened_at,
+        }
     return facts
 
 

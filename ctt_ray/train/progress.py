@@ -10,14 +10,23 @@ SHORT = {"contrast_high": "hc", "contrast_low": "lc"}
 def line(metrics: Metrics) -> str:
     """iteration, mIoU of every network, the losses and how full the banks are."""
     parts = [f"it {metrics['iteration']}"]
-    scores = [f"{key.removeprefix('miou/')} {value:.1f}" for key, value in metrics.items() if _is_network(key) and isinstance(value, float)]
+    scores = [
+        f"{key.removeprefix('miou/')} {value:.1f}"
+        for key, value in metrics.items()
+        if _is_network(key) and isinstance(value, float)
+    ]
     if scores:
         parts.append("mIoU " + " ".join(scores))
-    parts += [f"{_short(key)} {value:.3f}" for key, value in metrics.items() if _is_loss(key) and isinstance(value, float)]
+    parts += [
+        f"{_short(key)} {value:.3f}" for key, value in metrics.items() if _is_loss(key) and isinstance(value, float)
+    ]
     if "pseudo/accuracy" in metrics:
         parts.append(f"pseudo-labels {metrics['pseudo/accuracy']:.2f} right")
     if "bank/min_fill" in metrics:
-        parts.append(f"bank {metrics['bank/min_fill']}+" + (f" open since {metrics['bank/opened_at']}" if int(metrics["bank/opened_at"]) >= 0 else " shut"))
+        parts.append(
+            f"bank {metrics['bank/min_fill']}+"
+            + (f" open since {metrics['bank/opened_at']}" if int(metrics["bank/opened_at"]) >= 0 else " shut")
+        )
     parts.append(f"{metrics['seconds']:.0f} s")
     return " · ".join(parts)
 

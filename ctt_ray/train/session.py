@@ -68,7 +68,9 @@ class LocalSession:
     def resume_from(self) -> Path | None:
         found = self._checkpoints()
         last = int(found[-1].name) if found else 0
-        _write_lines(self.folder / RESULTS, [line for line in read_results(self.folder) if int(line["iteration"]) <= last])
+        _write_lines(
+            self.folder / RESULTS, [line for line in read_results(self.folder) if int(line["iteration"]) <= last]
+        )
         return found[-1] if found else None
 
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
@@ -88,30 +90,6 @@ class LocalSession:
         save(beside)
         beside.rename(place)
         self._drop_old()
-
-    def stopping(self) -> bool:
-        return self._stopping()
-
-    def resume_from(self) -> Path | None:
-        found = self._checkpoints()
-        last = int(found[-1].name) if found else 0
-        _write_lines(self.folder / RESULTS, [line for line in read_results(self.folder) if int(line["iteration"]) <= last])
-        return found[-1] if found else None
-
-    def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
-        if save is not None:
-            place = self.folder / CHECKPOINTS / f"{int(metrics['iteration']):08d}"
-            beside = place.with_name(place.name + ".part")
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir(parents=True)
-            save(beside)
-            shutil.rmtree(place, ignore_errors=True)
-            beside.rename(place)
-        with (self.folder / RESULTS).open("a") as out:
-            out.write(json.dumps(metrics) + "\n")
-        self._drop_old()
-        if self.on_report is not None:
-            self.on_report(metrics)
 
     def _checkpoints(self) -> list[Path]:
         folder = self.folder / CHECKPOINTS

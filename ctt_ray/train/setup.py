@@ -49,9 +49,16 @@ def build(config: RunConfig, plan: Plan, *, rank: int, world: int) -> tuple[SegS
     weight_K = None
     if config.optim.class_weight_power > 0:
         low, high = CLASS_WEIGHT_RANGE
-        weight_K = losses.class_weights(stream.labelled_pixels_K, power=config.optim.class_weight_power, low=low, high=high)
+        weight_K = losses.class_weights(
+            stream.labelled_pixels_K, power=config.optim.class_weight_power, low=low, high=high
+        )
     engine = Engine(
-        plan, config, accelerator, classes=len(stream.manifest.classes), labelled_images=stream.labelled_count, class_weight_K=weight_K
+        plan,
+        config,
+        accelerator,
+        classes=len(stream.manifest.classes),
+        labelled_images=stream.labelled_count,
+        class_weight_K=weight_K,
     )
     if rank == 0:
         _warn_of_missing_classes(plan, stream)
@@ -62,7 +69,11 @@ def _warn_of_missing_classes(plan: Plan, stream: SegStream) -> None:
     """A class that no labelled image shows never fills its queue, so the full gate would stay shut for the whole run."""
     from ctt_ray.train.loop import warn
 
-    missing = [name for name, count in zip(stream.manifest.classes, stream.labelled_images_per_class, strict=True) if count == 0]
+    missing = [
+        name
+        for name, count in zip(stream.manifest.classes, stream.labelled_images_per_class, strict=True)
+        if count == 0
+    ]
     if plan.banks and missing and plan.bank_gate == "all_full":
         warn(
             f"no labelled image shows {', '.join(missing)}: the memory bank never fills and the contrastive losses never start. "
