@@ -1,4 +1,4 @@
-"""The memory bank: one FIFO queue of features a class, all in one tensor.  METHODS 2.3"""
+"""The memory bank: one FIFO queue of features a class, all in one tensor.  docs/equations.md#bank"""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ClassBank(nn.Module):
 
 @torch.no_grad()
 def select(feat_MD: Tensor, label_M: Tensor, score_M: Tensor, take: int, classes: int) -> tuple[Tensor, Tensor]:
-    """The `take` best candidates of each class.  METHODS 2.3, admission (c)
+    """The `take` best candidates of each class.  docs/equations.md#bank
 
     feat_MD: unit rows.   label_M: their class.   score_M: `admission_score`, below 0 = not admitted.
     Returns rows_KTD (T = take) and valid_KT bool, best first; fewer candidates than `take`: the rest zeros, not valid.
@@ -95,7 +95,7 @@ def admission_score(
     select: Select,
     uniform_M: Tensor | None = None,
 ) -> Tensor:
-    """Rank of each labelled pixel as a bank candidate, float32; -1 where it is not admitted.  METHODS 2.3
+    """Rank of each labelled pixel as a bank candidate, float32; -1 where it is not admitted.  docs/equations.md#bank
 
     Admitted: a real class, the teacher's argmax is right, and its probability conf >= min_conf.
     select "confidence": the score is conf.   "random": uniform_M, in [0, 1), drawn by the caller from its generator."""
@@ -112,7 +112,7 @@ def admission_score(
 
 
 def auto_take(slots: int, batch_labelled: int, labelled_images: int) -> int:
-    """max(B_l, ⌊B_l·N_q/N_l⌋) rows a class and push, at most N_q.  METHODS 2.3, bank_add
+    """max(B_l, ⌊B_l·N_q/N_l⌋) rows a class and push, at most N_q.  docs/equations.md#bank
 
     One pass over the labelled images then renews a queue about once.   batch_labelled: of all workers together."""
     if min(slots, batch_labelled, labelled_images) < 1:

@@ -1,4 +1,4 @@
-"""The strong view: colour jitter, greyscale and blur of a whole batch on its device, one draw a sample.  METHODS 1"""
+"""The strong view: jitter, greyscale and blur of a batch on its device, one draw a sample.  docs/equations.md#views"""
 
 from __future__ import annotations
 

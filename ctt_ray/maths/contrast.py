@@ -1,4 +1,4 @@
-"""High-level and low-level contrast against the class banks: equations (6)-(9), METHODS 2.4, 2.5, 2.7.
+"""High-level and low-level contrast against the class banks: equations (6)-(9), docs/equations.md#contrast.
 
 How the parts meet:   selected rows (a mask) → class_counts → (add over the workers) → row_weights → contrast_*.
 The weights carry the reduction: the result of one worker is its share of the global loss, and shares are added."""
@@ -35,7 +35,7 @@ def class_counts(label_M: Tensor, selected_M: Tensor, classes: int) -> Tensor:
 
 
 def row_weights(label_M: Tensor, selected_M: Tensor, count_K: Tensor, *, reduction: Reduction) -> Tensor:
-    """w_p of the weighted sum Σ_p w_p l(p), float32 (M,).  METHODS 2.7
+    """w_p of the weighted sum Σ_p w_p l(p), float32 (M,).  docs/equations.md#contrast
 
     class: M_p / (|C⁺|·n_c), the mean over classes of their means, as equation (6).   pixel: M_p / ΣM.
     selected_M: bool or 0/1.   count_K: `class_counts` of *all* workers; rows of classes that do not take part have to
@@ -96,7 +96,7 @@ def compact(selected_M: Tensor) -> Tensor:
 
 
 def query_cap(selected_M: Tensor, limit: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A uniform subset of at most `limit` selected rows, of fixed size: max_queries, METHODS 2.7.
+    """A uniform subset of at most `limit` selected rows, of fixed size.  docs/equations.md#contrast (max_queries)
 
     Returns index_Q (Q = min(limit, M)) and scale, 0-d: selected / chosen. Using rows index_Q with weight
     weight_M[index_Q]·scale leaves the expectation of the weighted sum unchanged. Where fewer than Q rows are selected

@@ -1,4 +1,4 @@
-"""How teachers move: the only place where one network's tensors are written from another's.  METHODS 2.2"""
+"""How teachers move: the only place where one network's tensors are written from another's.  docs/equations.md#ema"""
 
 from __future__ import annotations
 

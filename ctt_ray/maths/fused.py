@@ -1,4 +1,4 @@
-"""The two contrastive sums with their gradient in closed form: METHODS 2.7.
+"""The two contrastive sums with their gradient in closed form: docs/equations.md#the-closed-form
 
 Both work through the rows in chunks and keep one (chunk, banks·K·N) block: the gradient is made in forward, in that
 same block, so memory beyond the gradient itself does not grow with the number of rows. Autograd through the plain

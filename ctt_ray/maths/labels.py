@@ -11,14 +11,14 @@ PADDING = 254  # outside an unlabelled image: no loss, and not in any denominato
 
 
 def valid(label_BHW: Tensor) -> Tensor:
-    """True where a pixel has a class.  METHODS 1
+    """True where a pixel has a class.  docs/equations.md#labels
 
     label: any integer dtype and any shape, ids 0..253 or VOID or PADDING.   Returns bool of the same shape."""
     return label_BHW < PADDING
 
 
 def nearest(map_BHW: Tensor, size: tuple[int, int]) -> Tensor:
-    """Sample a map at the centres of size[0] x size[1] equal cells: no value is ever made up.  METHODS 1
+    """Sample a map at the centres of size[0] x size[1] equal cells: no value is ever made up.  docs/equations.md#labels
 
     map: any dtype, any number of leading dimensions; the last two are resized.   Returns the same dtype.
     Indices, not interpolation: a label passed through a float could round into another class."""

@@ -1,4 +1,4 @@
-"""Pixel losses as (sum, count), so that a caller can add both over the workers before dividing: METHODS 2.1, 2.2.
+"""Pixel losses as (sum, count), so that a caller can add both over the workers before dividing.  docs/equations.md
 
 Every denominator counts real pixels only. Nothing to learn from gives 0 with a zero gradient, never NaN."""
 
@@ -83,7 +83,7 @@ def gate_weight(
     threshold: float,
     counts: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """Weight of each pseudo-labelled pixel, float32; 0 where valid_BHW is false.  METHODS 2.2, ct_gate
+    """Weight of each pseudo-labelled pixel, float32; 0 where valid_BHW is false.  docs/equations.md (ct_gate)
 
     none: 1.   pixel: 1 where conf >= threshold (a probability), else 0.   batch_fraction: the same share everywhere,
     above / total of `batch_fraction`; `counts` = those two added over all workers, by default these pixels alone."""

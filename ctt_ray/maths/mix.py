@@ -1,4 +1,4 @@
-"""CutMix and ClassMix: one mask a sample, applied alike to image, label, confidence and valid map.  METHODS 2.2"""
+"""CutMix and ClassMix: one mask a sample for image, label, confidence and valid map.  docs/equations.md#views"""
 
 from __future__ import annotations
 
