@@ -1,0 +1,146 @@
+"""python -m ctt_ray.tune: search hyper-parameters with Ray Tune and Optuna; the same command goes on after any kill."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctt_ray import cli
+from ctt_ray.tune.arguments import Plan, TuneArgs, plan
+
+if TYPE_CHECKING:
+    from ctt_ray.tune.capacity import Capacity, Node
+    from ctt_ray.tune.folder import Record
+
+DESCRIPTION = """Search hyper-parameters of a training method. The same command goes on after a kill, a crash or Ctrl-C.
+
+examples
+  python -m ctt_ray.tune --space demo --trials 8
+  python -m ctt_ray.tune --space voc --dry-run
+  python -m ctt_ray.tune --space voc --data data/voc --labelled 1-8_s0 --trials 64 --name voc1
+  python -m ctt_ray.tune --space voc --name voc1 --extend 32
+  python -m ctt_ray.train --config campaigns/voc1/best.yaml"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    return cli.guarded(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str]) -> int:
+    args = cli.parse(TuneArgs, argv, prog="python -m ctt_ray.tune", description=DESCRIPTION)
+    asked = plan(args)
+    for text in (asked.banner, asked.note):
+        if text:
+            _say(text)
+    nodes, room = _room(args, asked)
+    if args.dry_run:
+        _describe(asked, room)
+        return cli.DONE
+    _say("\n".join(room.lines))
+    return _run(args, asked, nodes, room)
+
+
+def _room(args: TuneArgs, asked: Plan) -> tuple[list[Node], Capacity]:
+    from ctt_ray.tune.capacity import capacity, local_node
+
+    if args.address == "local":
+        nodes = [local_node()]
+    else:
+        from ctt_ray.tune.cluster import nodes_at
+
+        nodes = nodes_at(args.address)
+    room = capacity(
+        nodes,
+        trials=asked.settings.trials,
+        workers=args.workers,
+        cpus=args.cpus_per_trial,
+        gpus=args.gpus_per_trial,
+        concurrent=args.concurrent,
+    )
+    return nodes, room
+
+
+def _describe(asked: Plan, room: Capacity) -> None:
+    from ctt_ray.tune.forecast import lines
+    from tune_spaces.__main__ import describe
+
+    print(describe(asked.choice.space))
+    print(f"\ndata       {asked.settings.base.data}, labelled {asked.settings.base.labelled}")
+    print("\n".join([*room.lines, *lines(asked.settings, asked.folder.records(), room.concurrent)]))
+    print(f"folder     {asked.folder.root}")
+
+
+def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
+    from ctt_ray.tune import data, settings
+    from ctt_ray.tune.campaign import Campaign, run_campaign
+
+    with asked.folder.lock():
+        if asked.choice.built_in:
+            data.make_built_in(asked.choice)
+        settings.save(asked.folder, asked.settings)
+        records = run_campaign(
+            Campaign(
+                folder=asked.folder,
+                space=asked.choice.space,
+                settings=asked.settings,
+                room=room,
+                node=nodes[0],
+                address=args.address,
+                workers=args.workers,
+                max_hours=args.max_hours,
+                banner=asked.banner.partition("\n")[0],
+            )
+        )
+    return report(asked, records, as_json=args.as_json)
+
+
+def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
+    """The result on stdout. Exit code 5 if a trial failed: the campaign is whole, its failures want a look."""
+    from rich.console import Console
+
+    from ctt_ray.tune import results
+
+    best = results.best(records)
+    failed = [record for record in records if results.state(record) == "failed"]
+    folder = asked.folder
+    paths = {"best": folder.best, "trials": folder.table, "study": folder.study, "log": folder.log}
+    if as_json:
+        rows = [results.row(record, asked.settings) for record in records]
+        found = {"best": best and results.row(best, asked.settings), "trials": rows, "failed": len(failed)}
+        print(
+            json.dumps({**found, "rehearsal": asked.settings.rehearsal, "paths": {k: str(v) for k, v in paths.items()}})
+        )
+    else:
+        console = Console(file=sys.stdout)
+        Console(file=sys.stdout, width=console.width if console.is_terminal else 200).print(
+            results.as_table(records, asked.settings)
+        )
+        print("\n".join(_paths(paths, best)))
+    for record in failed:
+        reason = record.outcome.reason if record.outcome else ""
+        _say(f"trial {record.id} failed: {reason} ({folder.trial(record.id)})")
+    return cli.TRIALS_FAILED if failed else cli.DONE
+
+
+def _paths(paths: dict[str, Path], best: Record | None) -> list[str]:
+    lines = [f"trials     {_near(paths['trials'])}", f"study      optuna-dashboard {_near(paths['study'])}"]
+    if best is not None:
+        lines.insert(0, f"best       python -m ctt_ray.train --config {_near(paths['best'])}")
+    return lines
+
+
+def _near(path: Path) -> Path:
+    """Relative where that is shorter to type."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

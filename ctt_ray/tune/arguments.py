@@ -1,0 +1,150 @@
+"""The command line of a campaign, and how it becomes one. Imports no Ray: --help and --dry-run answer at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+import yaml
+from pydantic import Field
+
+from ctt_ray import cli, methods
+from ctt_ray.config import ConfigError, Frozen, RunConfig, with_values
+from ctt_ray.tune import data, settings
+from ctt_ray.tune.folder import Folder
+from ctt_ray.tune.settings import Sampler, Scheduler, Settings
+from tune_spaces import Space, SpaceError, load
+
+TRIALS = 16
+
+
+class TuneArgs(Frozen):
+    space: str = "demo"
+    """voc | cityscapes | camvid | demo, or the path of a space file (.py); `python -m tune_spaces NAME` prints one."""
+    data: str = ""
+    """Prepared data set; default: where the space says, else a rehearsal on built-in images."""
+    labelled: str = ""
+    """Name of a labelled split of it; default: the space's."""
+    trials: int | None = Field(None, ge=1)
+    """Trials in all; default 16, or what the campaign was started with."""
+    extend: int = Field(0, ge=0)
+    """Add so many trials to a finished campaign."""
+    max_hours: float | None = Field(None, gt=0)
+    """Stop cleanly after so many hours (exit 75); the same command goes on."""
+    storage: Path = Path("campaigns")
+    """Folder that campaigns are kept in; on a cluster one that all machines share."""
+    name: str = ""
+    """Of this campaign inside the storage; default: the space's name."""
+    seed: int = Field(0, ge=0)
+    """Of the sampler and of every run."""
+    config: Path | None = None
+    """YAML file of a run, laid over the space's base values."""
+    overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="[NAME=VALUE ...]")] = ()
+    """Base values by their own names, laid over all: --set iterations=2000 backbone=resnet50."""
+    sampler: Sampler = "tpe"
+    """Who proposes after the first points."""
+    scheduler: Scheduler = "asha"
+    """asha stops weak trials early; none runs each to its end."""
+    address: str = "local"
+    """Ray cluster to join; local starts one here."""
+    workers: int = Field(1, ge=1)
+    """Ray Train workers a trial; 1 trains in the trial's own process."""
+    cpus_per_trial: float | None = Field(None, gt=0)
+    """CPUs a worker of a trial; default: its share of the machine."""
+    gpus_per_trial: float | None = Field(None, ge=0)
+    """GPUs a worker of a trial (may be a fraction); default: 1 where there are any."""
+    concurrent: int | None = Field(None, ge=1)
+    """Most trials at once; default: what fits, but at most a quarter of the trials."""
+    dry_run: bool = False
+    """Print space, points, arithmetic and forecast, and stop."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the result as JSON."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the arguments ask for, checked. note: what happens to the total, where that is not obvious."""
+
+    folder: Folder
+    choice: data.Choice
+    settings: Settings
+    banner: str
+    note: str
+
+
+def plan(args: TuneArgs) -> Plan:
+    """Raises ConfigError, PlanError or DataError for what cannot be run, before anything is written."""
+    space = _space(args.space)
+    folder = Folder((args.storage / (args.name or space.name)).resolve())
+    choice = data.choose(space, data=args.data, labelled=args.labelled, campaign=folder.root, address=args.address)
+    stored = settings.load(folder)
+    finished = sum(record.outcome is not None for record in folder.records())
+    default = stored.trials if stored else TRIALS
+    total = settings.total(stored.trials if stored else None, args.trials or default, args.extend, finished)
+    asked = settings.settle(
+        choice.space,
+        _base(choice, args),
+        seed=args.seed,
+        sampler=args.sampler,
+        scheduler=args.scheduler,
+        rehearsal=choice.rehearsal,
+        trials=total.trials,
+    )
+    _check_points(choice.space, asked, overrides(args.overrides))
+    if stored is not None:
+        settings.check_same(folder.settings, stored, asked)
+    return Plan(folder, choice, asked, data.banner(space) if choice.rehearsal else "", total.why)
+
+
+def _space(name: str) -> Space:
+    try:
+        return load(name)
+    except SpaceError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _base(choice: data.Choice, args: TuneArgs) -> RunConfig:
+    """Space, then --config, then the flags; reports as often as the space's ladder wants unless they say otherwise."""
+    config = with_values(RunConfig(), choice.space.base)
+    untouched = config.report.report_every
+    if args.config is not None:
+        config = cli.read_config(args.config, config)
+    config = with_values(config, overrides(args.overrides))
+    if config.report.report_every == untouched and "report_every" not in choice.space.base:
+        every = choice.space.fidelity.report_every(config.optim.iterations)
+        config = with_values(config, {"report_every": every})
+    return with_values(config, {"data": choice.data, "labelled": choice.labelled, "seed": args.seed})
+
+
+def overrides(texts: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE texts, values as YAML. Raises ConfigError for a text without '='."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: write NAME=VALUE, for example --set iterations=2000")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {text}: {error}") from None
+    return found
+
+
+def _check_points(space: Space, asked: Settings, fixed: dict[str, Any]) -> None:
+    """Each first point must make a configuration and a plan that work, so a mistake shows before the first trial.
+    What the space searches cannot be fixed beside it: it would be overwritten without a word."""
+    for number, point in enumerate(space.points):
+        values = space.values(point)
+        if both := sorted(set(values) & set(fixed)):
+            raise ConfigError(
+                f"--set {', '.join(both)}: the space '{space.name}' searches it; "
+                "to fix it, copy the space's file and take it out there"
+            )
+        try:
+            config = with_values(asked.base, values)
+        except ConfigError as error:
+            raise ConfigError(f"space '{space.name}', POINTS[{number}]: {error}") from None
+        methods.build(config.method, config.params.model_dump())

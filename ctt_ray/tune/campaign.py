@@ -1,0 +1,157 @@
+"""A campaign reconcile its folder, rebuild study and rungs from it, let Ray Tune run what is missing."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ray import tune
+
+from ctt_ray.cli import ClusterError
+from ctt_ray.train.session import Interrupted
+from ctt_ray.train.signals import stop_requested
+from ctt_ray.tune import results, scheduler, study
+from ctt_ray.tune.board import Board, log
+from ctt_ray.tune.capacity import Capacity, Node
+from ctt_ray.tune.cluster import cluster
+from ctt_ray.tune.folder import Folder, Record
+from ctt_ray.tune.progress import Progress
+from ctt_ray.tune.searcher import StudySearcher
+from ctt_ray.tune.settings import Settings
+from ctt_ray.tune.stopping import Ender
+from ctt_ray.tune.trial import Run, Work
+from tune_spaces import Space
+
+LOOP = "ctt_ray.train.loop:run"
+RESTARTS = 3  # of a trial whose process died; it goes on from its checkpoint
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What a campaign needs. run: what trains a trial (see trial.Work), the project's own loop unless told otherwise.
+
+    node: this machine, for the cluster that `local` starts · workers: of Ray Train, per trial · banner: shown on top.
+    """
+
+    folder: Folder
+    space: Space
+    settings: Settings
+    room: Capacity
+    node: Node
+    address: str = "local"
+    workers: int = 1
+    max_hours: float | None = None
+    run: Run | str = LOOP
+    banner: str = ""
+
+
+def run_campaign(campaign: Campaign) -> list[Record]:
+    """Bring the campaign to its total and return its trials. Called again after any kill, it goes on from the folder.
+
+    Raises Interrupted when it was stopped before the end (signal or max_hours), ClusterError when trials cannot be run.
+    The caller holds the folder's lock.
+    """
+    folder = campaign.folder
+    folder.stop.unlink(missing_ok=True)
+    board = Board(folder, iterations=campaign.settings.iterations, total=campaign.settings.trials)
+    board.reconcile()
+    with _logged(folder.log):
+        log.info("start: %d of %d trials finished", board.finished, board.total)
+        try:
+            if board.finished < board.total:
+                board = _run(campaign)
+        except KeyboardInterrupt:
+            board.stopping = "ended at once"
+        finally:
+            records = folder.records()
+            results.write(folder, records, campaign.settings)
+        finished = sum(record.outcome is not None for record in records)
+        if finished < board.total:
+            why = f"stopped, {board.stopping}: {finished} of {board.total} trials finished"
+            log.info(why)
+            raise Interrupted(f"{why}; the same command goes on")
+        log.info("done")
+        return records
+
+
+def _run(campaign: Campaign) -> Board:
+    """Rounds of Ray Tune until the total is reached: Ray may drop a trial, the folder does not."""
+    deadline = None if campaign.max_hours is None else time.monotonic() + campaign.max_hours * 3600
+    with cluster(campaign.address, campaign.room, campaign.node, workers=campaign.workers):
+        before = -1
+        while True:
+            board = _round(campaign, deadline)
+            if board.stopping or board.finished >= board.total:
+                return board
+            if board.finished == before:
+                done = f"{board.finished} of {board.total} trials finished and no other can be"
+                raise ClusterError(f"{done}: see {campaign.folder.log} and Ray's logs")
+            before = board.finished
+
+
+def _round(campaign: Campaign, deadline: float | None) -> Board:
+    folder, settings = campaign.folder, campaign.settings
+    shutil.rmtree(folder.scratch, ignore_errors=True)
+    board = Board(folder, iterations=settings.iterations, total=settings.trials)
+    optuna_study = study.rebuild(folder.study, folder.root.name, campaign.space, board.records, settings.points)
+    searcher = StudySearcher(board, optuna_study, campaign.space, settings, concurrent=campaign.room.concurrent)
+    with stop_requested() as signalled, Progress(board, banner=campaign.banner) as progress:
+        ender = Ender(board, signalled=signalled, deadline=deadline, polite=campaign.workers == 1)
+        tuner = tune.Tuner(
+            trainable(campaign),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler.make_scheduler(board, settings),
+                num_samples=-1,  # the searcher knows when it is enough
+                reuse_actors=campaign.workers == 1,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=str(folder.scratch),
+                stop=ender,
+                callbacks=[ender, progress],
+                failure_config=tune.FailureConfig(max_failures=RESTARTS),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+    return board
+
+
+def trainable(campaign: Campaign) -> object:
+    """What Ray starts a trial with. A driver of several workers takes nothing: they reserve their own."""
+    work = Work(
+        root=campaign.folder.root,
+        base=campaign.settings.base,
+        run=campaign.run,
+        workers=campaign.workers,
+        cpus=campaign.room.cpus,
+        gpus=campaign.room.gpus,
+    )
+
+    def trial(config: dict[str, str]) -> None:
+        work(config)
+
+    alone = campaign.workers == 1
+    needs = {"CPU": work.cpus if alone else 0} | ({"GPU": work.gpus} if alone and work.gpus else {})
+    return tune.with_resources(trial, needs)
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """The campaign's own events, appended to campaign.log."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,136 @@
+"""What Ray runs for one trial: its files tell it what to do, its files tell what it did.
+
+One worker: the training loop in this very process, which Ray reuses for the next trial. More: this process only waits
+for Ray Train's workers, which report through it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from ctt_ray.config import RunConfig
+from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Session
+from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
+from ctt_ray.tune.searcher import applied
+
+Run = Callable[[RunConfig, Session], Metrics]
+LOOK_EVERY_S = 1.0  # for the stop file
+
+
+class NotApplied(Exception):
+    """What was trained is not what was sampled."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every trial of a campaign shares; it travels to the trial's process.
+
+    run: trains one configuration under a session, as ctt_ray.train.loop.run does; a function, or "module:function" for
+    one that is imported where the trial runs.
+    """
+
+    root: Path
+    base: RunConfig
+    run: Run | str
+    workers: int
+    cpus: float
+    gpus: float
+
+    def __call__(self, config: dict[str, Any]) -> None:
+        one_trial(self, config["trial"])
+
+
+def one_trial(work: Work, id: str) -> None:
+    """Train trial `id`, from its checkpoint if it has one. An exception becomes error.txt: it fails, Ray goes on."""
+    folder = Folder(work.root)
+    with folder.claim(id):
+        (folder.trial(id) / ERROR).unlink(missing_ok=True)
+        try:
+            issued = folder.issued(id)
+            (_in_process if work.workers == 1 else _with_workers)(
+                work, folder, issued, applied(work.base, issued.values)
+            )
+        except Interrupted:
+            return
+        except Exception as error:
+            write_text(
+                folder.trial(id) / ERROR, f"{traceback.format_exc()}{type(error).__name__}: {_first_line(error)}\n"
+            )
+        finally:
+            gc.collect()  # the next trial of this process finds the memory free
+
+
+def check_applied(issued: Issued, metrics: Metrics) -> None:
+    """Raises NotApplied unless the run reports the hash of the sampled configuration."""
+    built = metrics.get("config_hash")
+    if built != issued.config_hash:
+        raise NotApplied(
+            f"the run built configuration {built}, sampled was {issued.config_hash}; its result is worth nothing"
+        )
+
+
+def _in_process(work: Work, folder: Folder, issued: Issued, config: RunConfig) -> None:
+    def on_report(metrics: Metrics) -> None:
+        check_applied(issued, metrics)
+        if SCORE in metrics:
+            tune.report(dict(metrics))  # ends this thread here if the scheduler stops the trial
+
+    session = LocalSession(
+        folder.trial(issued.id), keep=config.report.keep, on_report=on_report, stopping=StopFile(folder.stop)
+    )
+    resolve(work.run)(config, session)
+
+
+def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig) -> None:
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    from ctt_ray.train.launch import launch
+
+    metrics = launch(
+        config,
+        storage=str(folder.trials),
+        name=issued.id,
+        workers=work.workers,
+        gpus_per_worker=work.gpus,
+        cpus_per_worker=work.cpus,
+        callbacks=[TuneReportCallback()],
+    )
+    check_applied(issued, metrics)
+
+
+def resolve(run: Run | str) -> Run:
+    if not isinstance(run, str):
+        return run
+    module, _, name = run.partition(":")
+    found: Run = getattr(importlib.import_module(module), name)
+    return found
+
+
+class StopFile:
+    """True once the file exists; looks at most once a second, for the file may be on a network."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._next = 0.0
+        self._found = False
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if not self._found and now >= self._next:
+            self._next = now + LOOK_EVERY_S
+            self._found = self._path.exists()
+        return self._found
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"

@@ -1,0 +1,40 @@
+"""Cityscapes as in the CTT paper's Table 1: half-size images, 256 x 512 crops, 2 + 2 images, ClassMix, 80,000 steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tune_spaces import paper
+from tune_spaces.space import Trial
+
+NAME = "cityscapes"
+BASE = {
+    "data": "data/cityscapes",
+    "labelled": "1-8_s0",
+    "method": "ctt",
+    "arch": "deeplabv2",
+    "backbone": "resnet101",
+    "init": ("imagenet",),
+    "output_stride": 8,
+    "batch_labelled": 2,
+    "batch_unlabelled": 2,
+    "crop": (256, 512),
+    "scale": (0.5, 0.5),
+    "mixer": "classmix",
+    "eval_mode": "half",
+    "iterations": 80_000,
+}
+POINTS = (
+    paper.DEFAULTS,
+    {
+        **paper.DEFAULTS,
+        "lambda_hc": 0.01,
+        "lambda_lc": 0.01,
+    },  # almost cross teaching alone, Table 4's strongest single part
+    {**paper.DEFAULTS, "n_q": 256, "lr": 1e-3},  # the released code's queue; a head start for the learning rate
+)
+FIDELITY = {"reports": 16, "grace": 1, "reduction": 4}  # rungs at 5,000 and 20,000 steps
+
+
+def suggest(trial: Trial) -> dict[str, Any]:
+    return paper.suggest(trial)
