@@ -109,6 +109,25 @@ def test_separable_head_over_mobilenet_is_a_fraction_of_a_full_one() -> None:
     assert sum(p.numel() for p in light.head.parameters()) < 1.0e6
 
 
+@pytest.mark.parametrize(
+    ("arch", "stride", "rates"),
+    [
+        ("deeplabv2", 8, [6, 12, 18, 24]),
+        ("deeplabv2", 16, [3, 6, 9, 12]),
+        ("deeplabv3plus", 16, [6, 12, 18]),
+        ("deeplabv3plus", 8, [12, 24, 36]),
+    ],
+)
+@pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v2"])
+def test_dilated_convolutions_span_the_same_part_of_the_image(
+    arch: str, stride: int, rates: list[int], backbone: str
+) -> None:
+    head = small(arch, backbone, output_stride=stride).head
+    assert [
+        conv.dilation[0] for conv in head.modules() if isinstance(conv, nn.Conv2d) and conv.dilation[0] > 1
+    ] == rates
+
+
 @pytest.mark.parametrize("dim", [8, 12, 50, 66])
 def test_any_feature_dim_works(dim: int) -> None:
     for arch in ARCHS:
