@@ -22,6 +22,10 @@ from data_prep.shards import column, open_shard, picture_bytes
 Run = Callable[..., Prepared]
 
 
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def rows_of(out: Path, manifest: Manifest, split: str) -> dict[str, tuple[bytes, bytes | None]]:
     found: dict[str, tuple[bytes, bytes | None]] = {}
     for shard in manifest.splits[split].shards:
@@ -184,11 +188,18 @@ def test_an_interrupted_run_continues_at_the_shard(
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_a_damaged_shard_is_made_again(raw_folder: Path, prepare_folder: Run, tmp_path: Path) -> None:
+def test_a_damaged_shard_is_made_again(
+    raw_folder: Path, prepare_folder: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = prepare_folder(raw_folder).manifest
     before = contents(tmp_path / "out")
     shard = tmp_path / "out" / "train-00001.arrow"
     shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    with monkeypatch.context() as patch:
+        patch.setattr(cut, "write_shard", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_folder(raw_folder)
+    assert not (tmp_path / "out" / MANIFEST).exists()  # it would name a shard that is not whole
     again = prepare_folder(raw_folder)
     assert not again.up_to_date and again.manifest == whole
     assert contents(tmp_path / "out") == before
