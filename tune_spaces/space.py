@@ -1,7 +1,7 @@
 """What a space is, and two ways to ask its `suggest` without a sampler: for a point's values, for a picture of itself.
 
-`suggest(trial)` is define-by-run: it calls trial.suggest_float, suggest_int and suggest_categorical (Optuna's names) with
-the space's own parameter names and returns the configuration values that follow. Standard library only.
+`suggest(trial)` is define-by-run: it calls the trial's suggest_float, suggest_int and suggest_categorical as Optuna's
+with the space's own parameter names and returns the configuration values that follow. Standard library only.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from ctt_ray.tune.trial import Run, Work
 from tune_spaces import Space
 
 LOOP = "ctt_ray.train.loop:run"
+DRIVER = {"CPU": 0, "node:__internal_head__": 0.001}  # something must be asked for
 RESTARTS = 3  # of a trial whose process died; it goes on from its checkpoint
 
 
@@ -119,12 +120,14 @@ def _round(campaign: Campaign, deadline: float | None) -> Board:
                 verbose=0,
             ),
         )
-        tuner.fit()
+        with folder.log.open("a") as aside, redirect_stdout(aside):  # Ray prints lines that verbose=0 does not silence
+            tuner.fit()
     return board
 
 
 def trainable(campaign: Campaign) -> object:
-    """What Ray starts a trial with. A driver of several workers takes nothing: they reserve their own."""
+    """What Ray starts a trial with. The driver of several workers takes no CPU, or drivers could fill the machine that
+    their workers wait for; it sits on the head node, which is the last to be reclaimed."""
     work = Work(
         root=campaign.folder.root,
         base=campaign.settings.base,
@@ -137,9 +140,9 @@ def trainable(campaign: Campaign) -> object:
     def trial(config: dict[str, str]) -> None:
         work(config)
 
-    alone = campaign.workers == 1
-    needs = {"CPU": work.cpus if alone else 0} | ({"GPU": work.gpus} if alone and work.gpus else {})
-    return tune.with_resources(trial, needs)
+    if campaign.workers > 1:
+        return tune.with_resources(trial, DRIVER)
+    return tune.with_resources(trial, {"CPU": work.cpus} | ({"GPU": work.gpus} if work.gpus else {}))
 
 
 @contextmanager

@@ -83,6 +83,8 @@ def _share(nodes: Sequence[Node], *, workers: int, gpus: float, most: int) -> fl
     if gpus:
         shares = [node.cpus / _slots(node, 0, gpus) for node in nodes if _slots(node, 0, gpus)]
         return float(max(1, math.floor(min(shares, default=1))))
+    if not nodes:
+        return 1.0
     at_once = min(most * workers, max(1, int(sum(node.cpus for node in nodes))))
     return float(max(1, math.floor(min(sum(node.cpus for node in nodes) / at_once, max(node.cpus for node in nodes)))))
 

@@ -38,7 +38,9 @@ class Asha(Unsaved, AsyncHyperBandScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         action: str = super().on_trial_result(tune_controller, _ours(trial), result)
-        if action == TrialScheduler.STOP and result["iteration"] < self.longest:
+        if result.get("iteration", 0) >= self.longest:
+            return str(TrialScheduler.CONTINUE)  # it ends by itself, after its last checkpoint is in place
+        if action == TrialScheduler.STOP:
             self.board.pruned.add(_ours(trial).trial_id)
         return action
 

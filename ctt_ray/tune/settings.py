@@ -114,5 +114,5 @@ def _flat(settings: Settings) -> dict[str, Any]:
         node: Any = base
         for part in path:
             node = node[part]
-        tree[name] = node
+        tree.setdefault(name, node)  # the seed is both the campaign's and each run's
     return tree

@@ -18,8 +18,8 @@ GRACE_S = 120.0  # to finish a step, save, and leave
 class Ender(Unsaved, Stopper, Callback):
     """Ray's stopper and a callback of its controller, asked many times a second.
 
-    signalled: True once SIGTERM or Ctrl-C has come · deadline: on the monotonic clock, or None · polite: whether running
-    trials look at the stop file; if not they are ended at once and lose what came after their last checkpoint.
+    signalled: True once SIGTERM or Ctrl-C has come · deadline: on the monotonic clock, or None · polite: whether the
+    running trials look at the stop file; if not they are ended at once and lose what came after their last checkpoint.
     """
 
     def __init__(self, board: Board, *, signalled: Callable[[], bool], deadline: float | None, polite: bool) -> None:

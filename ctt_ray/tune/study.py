@@ -37,6 +37,7 @@ def rebuild(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     for old in (path, path.with_name(path.name + ".lock")):  # a lock left by a killed process would be waited for
         old.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(path)))
     study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
     with warnings.catch_warnings():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.exceptions import RayError
 
 from ctt_ray.config import RunConfig
 from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Session
@@ -61,6 +62,8 @@ def one_trial(work: Work, id: str) -> None:
             )
         except Interrupted:
             return
+        except RayError:
+            raise  # a worker's or a node's end, not the trial's doing: Ray starts it again
         except Exception as error:
             write_text(
                 folder.trial(id) / ERROR, f"{traceback.format_exc()}{type(error).__name__}: {_first_line(error)}\n"

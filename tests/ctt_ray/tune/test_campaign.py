@@ -1,0 +1,123 @@
+"""Whole campaigns on Ray, their runs a formula: early stopping, failures, a clean stop, and a kill in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from ctt_ray import cli
+from ctt_ray.tune.folder import Folder
+from ctt_ray.tune.results import best, state
+
+SCRIPT = Path(__file__).with_name("analytic.py")
+PATIENCE_S = 120.0
+
+pytestmark = pytest.mark.ray
+
+
+def start(folder: Folder, trials: int, pause: float = 0.0) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), str(folder.root), str(trials), str(pause)]
+    path = os.pathsep.join([str(Path(cli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code, err
+    assert "Traceback" not in err, err
+    found: dict[str, Any] = json.loads(out)  # nothing but the result goes to stdout
+    return found
+
+
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    patience = time.monotonic() + PATIENCE_S
+    while not true():
+        assert process.poll() is None and time.monotonic() < patience
+        time.sleep(0.05)
+
+
+def study_of(folder: Folder) -> optuna.Study:
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder.study)))
+    return optuna.load_study(study_name=folder.root.name, storage=storage)
+
+
+def check_whole(folder: Folder, trials: int) -> None:
+    """Total exact, none doubled, all ended, and the study says the same as the files."""
+    records = folder.records()
+    assert [record.id for record in records] == [f"{n:04d}" for n in range(trials)]
+    assert len({json.dumps(record.issued.params, sort_keys=True) for record in records}) == trials
+    told = study_of(folder).trials
+    states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    assert [trial.state for trial in told] == [states[state(record)] for record in records]
+    for record, trial in zip(records, told, strict=True):
+        assert trial.params == pytest.approx(record.issued.params)
+        assert trial.intermediate_values == {int(line["iteration"]): line["miou"] for line in record.lines}
+        assert record.outcome is not None
+        if record.outcome.state == "pruned":
+            assert record.iteration in (10, 20, 40) and trial.value == record.miou
+        if record.outcome.state == "complete":
+            assert [line["iteration"] for line in record.lines] == list(range(10, 90, 10))
+    assert not folder.stop.exists()
+
+
+def test_a_campaign_stops_weak_trials_reuses_its_processes_and_survives_broken_runs(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "camp")
+    folder.root.mkdir()
+    (folder.root / "broken").touch()
+    found = finish(start(folder, 9), cli.TRIALS_FAILED)
+    records = folder.records()
+    check_whole(folder, 9)
+    ended = Counter(state(record) for record in records)
+    assert ended["failed"] == 2 and ended["pruned"] >= 1 and ended["complete"] >= 1
+    assert records[1].outcome is not None and records[1].outcome.reason == "ValueError: boom"
+    assert records[2].outcome is not None and records[2].outcome.reason.startswith("NotApplied")
+    assert len({line["pid"] for record in records for line in record.lines}) <= 2
+    top = best(records)
+    assert top is not None and found["best"]["trial"] == top.id and top.iteration == 80
+    assert cli.read_config(folder.best).hash() == top.issued.config_hash
+
+
+def test_a_kill_in_the_middle_and_a_stop_lose_nothing(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "camp")
+    killed = start(folder, 6, pause=0.03)
+    wait_until(lambda: any(record.iteration >= 30 for record in folder.records()), killed)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    issued = {record.id: record.issued for record in folder.records()}
+    ended = {record.id: record.outcome for record in folder.records() if record.outcome}
+    assert len(ended) < len(issued)
+
+    stopped = start(folder, 6, pause=0.03)
+    wait_until(lambda: len(folder.records()) >= 3 and any(r.outcome for r in folder.records()), stopped)
+    os.kill(stopped.pid, signal.SIGTERM)
+    _, err = stopped.communicate(timeout=PATIENCE_S)
+    assert stopped.returncode == cli.RESUMABLE, err
+    assert "of 6 trials finished; the same command goes on" in err
+    half_way = {record.id: record.iteration for record in folder.records()}
+
+    finish(start(folder, 6))
+    check_whole(folder, 6)
+    for record in folder.records():
+        assert record.issued == issued.get(record.id, record.issued)  # the same parameters
+        assert record.outcome == ended.get(record.id, record.outcome)  # what had ended was not run again
+        assert record.iteration >= half_way.get(record.id, 0)
+    assert len(study_of(folder).trials) == 6

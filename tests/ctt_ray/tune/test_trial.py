@@ -1,0 +1,108 @@
+"""A trial's own side, without a cluster: what it leaves in its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ray.exceptions import RayActorError
+
+from ctt_ray.config import RunConfig
+from ctt_ray.train.session import Interrupted, Metrics, Session
+from ctt_ray.tune import trial as trial_of
+from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
+from ctt_ray.tune.settings import Settings
+from ctt_ray.tune.trial import NotApplied, StopFile, Work, check_applied, one_trial, resolve
+
+Run = Callable[[RunConfig, Session], Metrics]
+
+
+def work(folder: Folder, settings: Settings, run: Run) -> Work:
+    return Work(folder.root, settings.base, run, workers=1, cpus=1, gpus=0)
+
+
+def test_the_run_gets_the_sampled_configuration_and_reports_reach_ray(
+    folder: Folder, settings: Settings, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("0000", {}, lr=0.07, phi=0.9)
+    to_ray: list[Metrics] = []
+    monkeypatch.setattr(trial_of.tune, "report", to_ray.append)
+
+    def run(config: RunConfig, session: Session) -> Metrics:
+        assert (config.optim.lr, config.params.phi) == (0.07, 0.9)
+        assert session.resume_from() is None
+        session.report(
+            {"iteration": 10, "miou": 5.0, "config_hash": config.hash()}, lambda f: (f / "x").touch() or None
+        )
+        session.report({"iteration": 13, "config_hash": config.hash()}, None)  # a save without a score
+        return {}
+
+    one_trial(work(folder, settings, run), "0000")
+    assert [metrics["miou"] for metrics in to_ray] == [5.0]
+    assert folder.record("0000").iteration == 10
+    assert folder.error("0000") == ""
+
+
+def test_another_configuration_than_sampled_fails_the_trial(
+    folder: Folder, settings: Settings, put: Callable[..., None]
+) -> None:
+    put("0000", {})
+
+    def run(config: RunConfig, session: Session) -> Metrics:
+        session.report({"iteration": 10, "miou": 5.0, "config_hash": RunConfig().hash()}, None)
+        return {}
+
+    one_trial(work(folder, settings, run), "0000")
+    assert folder.error("0000").startswith("NotApplied: the run built configuration")
+
+
+def test_an_exception_becomes_the_trials_error_and_a_new_attempt_clears_it(
+    folder: Folder, settings: Settings, put: Callable[..., None]
+) -> None:
+    put("0000", {})
+
+    def broken(config: RunConfig, session: Session) -> Metrics:
+        raise ValueError("boom\nand more")
+
+    def interrupted(config: RunConfig, session: Session) -> Metrics:
+        raise Interrupted("saved")
+
+    one_trial(work(folder, settings, broken), "0000")
+    assert folder.error("0000") == "ValueError: boom"
+    assert "Traceback" in (folder.trial("0000") / ERROR).read_text()
+    one_trial(work(folder, settings, interrupted), "0000")
+    assert folder.error("0000") == ""
+
+
+def test_the_end_of_a_worker_is_not_the_trials_failure(
+    folder: Folder, settings: Settings, put: Callable[..., None]
+) -> None:
+    put("0000", {})
+
+    def preempted(config: RunConfig, session: Session) -> Metrics:
+        raise RayActorError
+
+    with pytest.raises(RayActorError):
+        one_trial(work(folder, settings, preempted), "0000")
+    assert folder.error("0000") == ""
+
+
+def test_hashes_must_agree() -> None:
+    issued = Issued("0000", {}, {}, "abc")
+    check_applied(issued, {"config_hash": "abc"})
+    for metrics in ({"config_hash": "abd"}, {}):
+        with pytest.raises(NotApplied, match="sampled was abc"):
+            check_applied(issued, metrics)  # type: ignore[arg-type]
+
+
+def test_the_stop_file_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial_of, "LOOK_EVERY_S", 0.0)
+    stopping = StopFile(tmp_path / "stop")
+    assert not stopping()
+    write_text(tmp_path / "stop", "")
+    assert stopping()
+
+
+def test_a_run_can_be_named_by_its_import_path() -> None:
+    assert resolve("ctt_ray.config:nearest") is __import__("ctt_ray.config").config.nearest

@@ -1,0 +1,195 @@
+"""Every space keeps its promises: points inside, names that configuration and method know, the paper first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+from ctt_ray import methods
+from ctt_ray.config import MethodParams, RunConfig, leaves, with_values
+from tune_spaces import NAMES, Fidelity, Space, SpaceError, load, scaled_down
+from tune_spaces.__main__ import describe, main
+from tune_spaces.paper import DEFAULTS
+
+# METHODS 3.1, typed again here.
+RANGES = {
+    "lambda_ct": (0.01, 10, True),
+    "lambda_hc": (0.01, 10, True),
+    "lambda_lc": (0.01, 10, True),
+    "tau_hc": (0.05, 1, True),
+    "tau_lc": (0.05, 1, True),
+    "phi": (0.5, 0.99, False),
+    "ema_step": (0.0005, 0.05, True),
+    "lr": (1e-4, 1e-2, True),
+}
+NINE = {"lambda_ct", "lambda_hc", "lambda_lc", "tau_hc", "tau_lc", "phi", "n_q", "ema_decay", "lr"}
+
+
+@pytest.fixture(params=NAMES)
+def space(request: pytest.FixtureRequest) -> Space:
+    return load(request.param)
+
+
+def test_every_point_makes_a_configuration_and_a_plan(space: Space) -> None:
+    assert space.points
+    for point in space.points:
+        config = with_values(RunConfig(), {**space.base, **space.values(point)})
+        methods.build(config.method, config.params.model_dump())
+
+
+def test_the_nine_are_searched_and_each_is_a_leaf_that_the_method_reads(space: Space) -> None:
+    values = space.values(space.points[0])
+    assert set(values) == NINE
+    assert set(values) <= set(leaves())
+    read = methods.parameters(str(space.base["method"]))
+    assert set(values) & set(MethodParams.model_fields) <= set(read)
+
+
+def test_each_searched_value_changes_the_configuration(space: Space) -> None:
+    base = with_values(RunConfig(), space.base)
+    first = space.values(space.points[0])
+    plain = with_values(base, first).hash()
+    drawn = _draw(space, seed=1)
+    for name in first:
+        assert drawn[name] != first[name]
+        assert with_values(base, {**first, name: drawn[name]}).hash() != plain, name
+
+
+def test_draws_stay_valid_and_their_parameters_give_the_same_values_again(space: Space) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        trial = study.ask()
+        values = space.suggest(trial)
+        assert space.values(trial.params) == values
+        with_values(RunConfig(), {**space.base, **values})
+
+
+def test_the_ladder_has_rungs_that_a_run_reports_at(space: Space) -> None:
+    iterations = int(space.base["iterations"])
+    every = space.fidelity.report_every(iterations)
+    rungs = space.fidelity.rungs(iterations, every)
+    assert rungs and all(rung % every == 0 and rung < iterations for rung in rungs)
+    assert iterations % every == 0
+
+
+def test_the_table_names_every_parameter(space: Space) -> None:
+    text = describe(space)
+    for axis in space.axes():
+        assert axis.name in text
+
+
+@pytest.mark.parametrize("name", ["voc", "cityscapes", "camvid"])
+def test_ranges_and_first_point_are_the_papers(name: str) -> None:
+    space = load(name)
+    axes = {axis.name: axis for axis in space.axes()}
+    assert {n: (axes[n].low, axes[n].high, axes[n].log) for n in RANGES} == RANGES
+    assert axes["n_q"].choices == (32, 64, 128, 256, 512)
+    plain = RunConfig()
+    first = with_values(plain, space.values(space.points[0]))
+    assert first.params == plain.params and first.optim == plain.optim  # the configuration's defaults are the paper's
+    assert space.points[0] == DEFAULTS
+
+
+def test_a_rehearsal_keeps_the_search_and_takes_size_and_data_of_the_demo() -> None:
+    voc, demo = load("voc"), load("demo")
+    small = scaled_down(voc)
+    assert (small.name, small.points, small.suggest) == (voc.name, voc.points, voc.suggest)
+    assert small.fidelity == demo.fidelity and {**voc.base, **demo.base} == small.base
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(SpaceError, match="did you mean 'cityscapes'"):
+        load("cityscape")
+
+
+def test_a_space_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "'''Mine.'''\nNAME = 'mine'\nBASE = {'iterations': 10}\nPOINTS = ({'x': 0.5},)\nFIDELITY = {'reports': 2}\n"
+        "def suggest(trial):\n    return {'lr': trial.suggest_float('x', 0.1, 1.0)}\n"
+    )
+    space = load(str(path))
+    assert (space.name, space.about, space.values(space.points[0])) == ("mine", "Mine.", {"lr": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("POINTS = ({'x': 5.0},)", r"POINTS\[0\]: parameter 'x' is 5, outside 0.1"),
+        ("POINTS = ({},)", "parameter 'x' is missing"),
+        ("del NAME", "a space has NAME, BASE"),
+        ("FIDELITY = {'reports': 2, 'grace': 3}", "use reports >= grace"),
+        ("FIDELITY = {'rungs': 2}", "rungs"),
+        ("raise RuntimeError('boom')", "RuntimeError: boom"),
+    ],
+)
+def test_a_broken_space_says_what_is_wrong(tmp_path: Path, change: str, message: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "NAME = 'mine'\nBASE = {'iterations': 10}\nPOINTS = ({'x': 0.5},)\nFIDELITY = {'reports': 2}\n"
+        "def suggest(trial):\n    return {'lr': trial.suggest_float('x', 0.1, 1.0)}\n" + change
+    )
+    with pytest.raises(SpaceError, match=message):
+        load(str(path))
+
+
+def test_parameters_behind_choices_are_found_with_their_condition() -> None:
+    def suggest(trial):  # type: ignore[no-untyped-def]
+        if trial.suggest_categorical("method", ["a", "b", "c"]) != "a":
+            if trial.suggest_categorical("deep", [1, 2]) == 2:
+                trial.suggest_float("z", 0.0, 1.0)
+        else:
+            trial.suggest_int("q", 1, 5)
+        trial.suggest_float("always", 0.0, 1.0)
+        return {}
+
+    axes = Space("x", "", {}, suggest, (), Fidelity(1)).axes()
+    assert {axis.name: axis.when for axis in axes} == {
+        "method": "",
+        "q": "method = a",
+        "always": "",
+        "deep": "method = b | c",
+        "z": "deep = 2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reports", "grace", "reduction", "iterations", "rungs"),
+    [
+        (16, 1, 4, 80_000, [5_000, 20_000]),
+        (16, 1, 2, 160, [10, 20, 40, 80]),
+        (4, 2, 3, 100, [50]),
+        (1, 1, 2, 10, []),
+    ],
+)
+def test_rungs(reports: int, grace: int, reduction: int, iterations: int, rungs: list[int]) -> None:
+    ladder = Fidelity(reports, grace, reduction)
+    assert ladder.rungs(iterations, ladder.report_every(iterations)) == rungs
+
+
+def test_the_command_prints_or_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["voc"]) == 0
+    assert "lambda_ct" in capsys.readouterr().out
+    assert main([]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(NAMES)
+    assert main(["vco"]) == 2
+    assert "did you mean 'voc'" in capsys.readouterr().err
+
+
+def test_spaces_import_the_standard_library_alone() -> None:
+    code = (
+        "import sys, tune_spaces\n"
+        "for name in tune_spaces.NAMES: tune_spaces.load(name)\n"
+        "heavy = ('ray', 'optuna', 'torch', 'ctt_ray', 'pydantic', 'numpy')\n"
+        "print([m for m in sys.modules if m.split('.')[0] in heavy])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def _draw(space: Space, seed: int) -> dict[str, object]:
+    return space.suggest(optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)).ask())
