@@ -19,6 +19,7 @@ TUNE = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # result.jsonl is ours
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial that failed before its first evaluation has no score
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is the campaign's
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # a dead process is one line of ours, not Ray's traceback
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # nobody restores Ray's own state
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ctt_ray.tune.board import Board
+from ctt_ray.tune.board import Board, log
 from ctt_ray.tune.folder import Record
 from ctt_ray.tune.results import best, short, state
 from ctt_ray.tune.unsaved import Unsaved
@@ -46,6 +46,12 @@ class Progress(Unsaved, Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.update()
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        record = self.board.refresh(trial.config["trial"])
+        line = f"trial {record.id}: its process died at {record.iteration} or later; it goes on from its checkpoint"
+        log.info(line)
+        self._say(line)
 
     def update(self) -> None:
         for record in self.board.records:

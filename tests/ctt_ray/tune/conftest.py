@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def put(folder: Folder, settings: Settings) -> Callable[..., None]:
-    """put("0003", {10: 20.0}, "pruned"): a trial with these scores at these iterations, ended like this or unfinished."""
+    """put("0003", {10: 20.0}, "pruned"): a trial with these scores at these iterations, and its end, if any."""
 
     def write(id: str, scores: dict[int, float], state: str = "", *, lr: float = 0.02, phi: float = 0.3) -> None:
         values = {"lr": lr, "phi": phi}

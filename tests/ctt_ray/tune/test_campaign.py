@@ -40,12 +40,13 @@ def start(folder: Folder, trials: int, pause: float = 0.0) -> subprocess.Popen[s
     )
 
 
-def finish(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
+def finish(process: subprocess.Popen[str], code: int = 0) -> tuple[dict[str, Any], str]:
+    """The result on stdout, and what was said on stderr."""
     out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, err
     assert "Traceback" not in err, err
     found: dict[str, Any] = json.loads(out)  # nothing but the result goes to stdout
-    return found
+    return found, err
 
 
 def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -83,7 +84,7 @@ def test_a_campaign_stops_weak_trials_reuses_its_processes_and_survives_broken_r
     folder = Folder(tmp_path / "camp")
     folder.root.mkdir()
     (folder.root / "broken").touch()
-    found = finish(start(folder, 9), cli.TRIALS_FAILED)
+    found, _ = finish(start(folder, 9), cli.TRIALS_FAILED)
     records = folder.records()
     check_whole(folder, 9)
     ended = Counter(state(record) for record in records)
@@ -121,3 +122,18 @@ def test_a_kill_in_the_middle_and_a_stop_lose_nothing(tmp_path: Path) -> None:
         assert record.outcome == ended.get(record.id, record.outcome)  # what had ended was not run again
         assert record.iteration >= half_way.get(record.id, 0)
     assert len(study_of(folder).trials) == 6
+
+
+def test_a_trial_whose_process_dies_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "camp")
+    running = start(folder, 2, pause=0.05)
+    wait_until(lambda: any(record.iteration >= 20 for record in folder.records()), running)
+    victim = next(record for record in folder.records() if record.iteration >= 20)
+    os.kill(int(victim.lines[-1]["pid"]), signal.SIGKILL)
+    _, said = finish(running)
+    assert f"trial {victim.id}: its process died" in said
+    after = folder.record(victim.id)
+    assert state(after) == "complete" and after.issued == victim.issued
+    assert [line["iteration"] for line in after.lines] == list(range(10, 90, 10))
+    assert len({line["pid"] for line in after.lines}) == 2  # the lines before the kill are the old process's
+    assert len(folder.records()) == 2
