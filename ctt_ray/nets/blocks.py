@@ -7,23 +7,13 @@ import math
 from torch import Tensor, nn
 
 
-def conv_bn(inputs: int, outputs: int, *, kernel: int, dilation: int = 1, separable: bool = False) -> nn.Sequential:
-    """Convolution of unchanged size, BatchNorm, ReLU: (B, inputs, h, w) to (B, outputs, h, w).
-
-    separable: depthwise, BatchNorm, ReLU, then 1x1: about `kernel²` times fewer operations for a wide input."""
-    if separable and kernel > 1:
-        depthwise = nn.Sequential(
-            _conv(inputs, inputs, kernel, dilation, groups=inputs), nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)
-        )
-        return nn.Sequential(*depthwise, *conv_bn(inputs, outputs, kernel=1))
+def conv_bn(inputs: int, outputs: int, *, kernel: int, dilation: int = 1) -> nn.Sequential:
+    """Convolution of unchanged size, BatchNorm, ReLU: (B, inputs, h, w) to (B, outputs, h, w)."""
     return nn.Sequential(_conv(inputs, outputs, kernel, dilation), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-def conv_gn(inputs: int, outputs: int, *, kernel: int, dilation: int = 1, separable: bool = False) -> nn.Sequential:
+def conv_gn(inputs: int, outputs: int, *, kernel: int, dilation: int = 1) -> nn.Sequential:
     """Convolution of unchanged size and GroupNorm, no activation: (B, inputs, h, w) to (B, outputs, h, w)."""
-    if separable and kernel > 1:
-        depthwise = _conv(inputs, inputs, kernel, dilation, groups=inputs)
-        return nn.Sequential(depthwise, _conv(inputs, outputs, 1, 1), group_norm(outputs))
     return nn.Sequential(_conv(inputs, outputs, kernel, dilation), group_norm(outputs))
 
 
@@ -32,9 +22,8 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(32, max(1, channels // 8), channels), channels)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, dilation: int, groups: int = 1) -> nn.Conv2d:
-    padding = dilation * (kernel // 2)
-    return nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, groups=groups, bias=False)
+def _conv(inputs: int, outputs: int, kernel: int, dilation: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, padding=dilation * (kernel // 2), dilation=dilation, bias=False)
 
 
 class SqueezeExcite(nn.Module):

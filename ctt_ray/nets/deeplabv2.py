@@ -22,15 +22,13 @@ class DeepLabV2(Head):
 
     def __init__(self, backbone: Backbone, *, classes: int, feature_dim: int, dropout: float) -> None:
         super().__init__()
-        inputs, separable = backbone.high_channels, backbone.light
+        inputs = backbone.high_channels
         rates = [max(1, rate * 8 // backbone.output_stride) for rate in _RATES]
         branches = [conv_gn(inputs, feature_dim, kernel=1)]
-        branches += [conv_gn(inputs, feature_dim, kernel=3, dilation=rate, separable=separable) for rate in rates]
+        branches += [conv_gn(inputs, feature_dim, kernel=3, dilation=rate) for rate in rates]
         self.branches = nn.ModuleList(nn.Sequential(*branch, nn.ReLU(inplace=True)) for branch in branches)
         width = feature_dim * len(branches)
-        self.bottleneck = nn.Sequential(
-            SqueezeExcite(width), *conv_gn(width, feature_dim, kernel=3, separable=separable)
-        )
+        self.bottleneck = nn.Sequential(SqueezeExcite(width), *conv_gn(width, feature_dim, kernel=3))
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(feature_dim, classes, 1, bias=False)
         init_head(self)

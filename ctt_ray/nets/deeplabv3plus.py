@@ -19,11 +19,11 @@ class Pyramid(nn.Module):
     BatchNorm over it raises in training at batch 1 and is noisy at 2; GroupNorm, which that branch has, knows no batch.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, output_stride: int, separable: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, *, output_stride: int) -> None:
         super().__init__()
         rates = [rate * 16 // output_stride for rate in _RATES]
         self.branches = nn.ModuleList([conv_bn(inputs, outputs, kernel=1)])
-        self.branches.extend(conv_bn(inputs, outputs, kernel=3, dilation=rate, separable=separable) for rate in rates)
+        self.branches.extend(conv_bn(inputs, outputs, kernel=3, dilation=rate) for rate in rates)
         self.image = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(inputs, outputs, 1, bias=False),
@@ -41,20 +41,17 @@ class DeepLabV3Plus(Head):
     """Pyramid, bilinear to stride 4, joined with projected low-level features (48 channels at D = 256), two 3x3
     convolutions to D = `feat` (after a ReLU), dropout, 1x1 classifier.
 
-    Its 3x3 convolutions are full ones over a ResNet, as in the semi-supervised literature, and depthwise-separable over
-    a light backbone, as the architecture's authors have them: there full ones would cost several times the backbone."""
+    Its 3x3 convolutions are full ones over every backbone, as in the semi-supervised literature. Depthwise-separable ones
+    learnt far slower in short runs at the same cost per step for D = 64 (docs/LOG.md, 2026-11-21)."""
 
     def __init__(self, backbone: Backbone, *, classes: int, feature_dim: int, dropout: float) -> None:
         super().__init__()
-        separable = backbone.light
         low = max(8, round(48 * feature_dim / 256))
-        self.pyramid = Pyramid(
-            backbone.high_channels, feature_dim, output_stride=backbone.output_stride, separable=separable
-        )
+        self.pyramid = Pyramid(backbone.high_channels, feature_dim, output_stride=backbone.output_stride)
         self.low = conv_bn(backbone.low_channels, low, kernel=1)
         self.decoder = nn.Sequential(
-            conv_bn(feature_dim + low, feature_dim, kernel=3, separable=separable),
-            conv_bn(feature_dim, feature_dim, kernel=3, separable=separable),
+            conv_bn(feature_dim + low, feature_dim, kernel=3),
+            conv_bn(feature_dim, feature_dim, kernel=3),
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Conv2d(feature_dim, classes, 1)

@@ -18,8 +18,6 @@ class MobileNetV2(Backbone):
     width is torchvision's width_mult. A block whose stride would exceed `output_stride` keeps its resolution and the
     depthwise convolutions behind it are dilated, which leaves every value as it was at its place."""
 
-    light = True
-
     def __init__(self, *, output_stride: int, width: float = 1.0) -> None:
         super().__init__()
         self.features = torchvision.models.mobilenet_v2(weights=None, width_mult=width).features[:_END]

@@ -18,14 +18,11 @@ class NetOut(NamedTuple):
 
 
 class Backbone(nn.Module):
-    """A feature extractor: image to (low, high), low at stride 4 and high at `output_stride`.
-
-    light: made of depthwise convolutions, so that a head of full ones would cost more than the backbone itself."""
+    """A feature extractor: image to (low, high), low at stride 4 and high at `output_stride`."""
 
     low_channels: int
     high_channels: int
     output_stride: int
-    light: bool = False
 
 
 class Head(nn.Module):
