@@ -41,8 +41,8 @@ class DeepLabV3Plus(Head):
     """Pyramid, bilinear to stride 4, joined with projected low-level features (48 channels at D = 256), two 3x3
     convolutions to D = `feat` (after a ReLU), dropout, 1x1 classifier.
 
-    Its 3x3 convolutions are full ones over every backbone, as in the semi-supervised literature. Depthwise-separable ones
-    learnt far slower in short runs at the same cost per step for D = 64 (docs/LOG.md, 2026-11-21)."""
+    Its 3x3 convolutions are full ones over every backbone, as in the semi-supervised literature. Depthwise-separable
+    ones learnt far slower in short runs at the same cost per step for D = 64 (docs/LOG.md, 2026-11-21)."""
 
     def __init__(self, backbone: Backbone, *, classes: int, feature_dim: int, dropout: float) -> None:
         super().__init__()
