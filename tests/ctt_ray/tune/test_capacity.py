@@ -34,13 +34,8 @@ MIXED = [Node(8), Node(16, 2), Node(16, 4)]
         (MIXED, {"trials": 64, "gpus": 0, "cpus": 8}, 5, 8, 0),
         ([Node(3), Node(3)], {"trials": 40, "cpus": 2}, 2, 2, 0),  # a worker does not straddle nodes
         ([Node(3), Node(3)], {"trials": 40, "cpus": 2, "workers": 2}, 1, 2, 0),  # a trial's workers may
-        (
-            [Node(1, 0.3)],
-            {"trials": 8, "gpus": 0.1, "cpus": 0.1, "concurrent": 9},
-            3,
-            0.1,
-            0.1,
-        ),  # 0.3 / 0.1 is 3, not 2
+        ([Node(0.3)], {"trials": 8, "cpus": 0.1, "concurrent": 9}, 3, 0.1, 0),  # 0.3 / 0.1 is 3, not 2
+        ([Node(1, 0.3)], {"trials": 8, "gpus": 0.1, "cpus": 0.1, "concurrent": 9}, 3, 0.1, 0.1),
     ],
 )
 def test_trials_at_once(nodes: list[Node], asked: dict[str, Any], concurrent: int, cpus: float, gpus: float) -> None:
