@@ -1,4 +1,4 @@
-"""Search spaces: one space = one file with NAME, BASE, suggest(trial), POINTS and FIDELITY.
+"""Search spaces: one space = one file with NAME, BASE, suggest(trial), POINTS, FIDELITY and TRIALS.
 
 To add one, write the file and its name in NAMES. `load` takes a name or a path to such a file; `python -m tune_spaces
 voc` prints one. Imports nothing but the standard library: a space can be read anywhere.
@@ -31,10 +31,11 @@ def load(name: str) -> Space:
             suggest=module.suggest,
             points=tuple(dict(point) for point in module.POINTS),
             fidelity=Fidelity(**module.FIDELITY),
+            trials=module.TRIALS,
         )
     except AttributeError as error:
         raise SpaceError(
-            f"space '{name}': {error}; a space has NAME, BASE, suggest(trial), POINTS and FIDELITY"
+            f"space '{name}': {error}; a space has NAME, BASE, suggest(trial), POINTS, FIDELITY, TRIALS"
         ) from None
     except TypeError as error:
         raise SpaceError(f"space '{name}': {error}; see tune_spaces/demo.py") from None
@@ -49,7 +50,7 @@ def load(name: str) -> Space:
 def scaled_down(space: Space) -> Space:
     """The same search on the demo's data, network and run length: what a rehearsal runs."""
     small = load("demo")
-    return replace(space, base={**space.base, **small.base}, fidelity=small.fidelity)
+    return replace(space, base={**space.base, **small.base}, fidelity=small.fidelity, trials=small.trials)
 
 
 def _from_name(name: str) -> ModuleType:

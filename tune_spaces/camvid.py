@@ -29,6 +29,7 @@ POINTS = (
     {**paper.DEFAULTS, "lambda_hc": 0.01, "lambda_lc": 0.01, "lr": 2.5e-3},  # almost cross teaching alone
 )
 FIDELITY = {"reports": 16, "grace": 1, "reduction": 4}  # rungs at 1,000 and 4,000 steps
+TRIALS = 24
 
 
 def suggest(trial: Trial) -> dict[str, Any]:

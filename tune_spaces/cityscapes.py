@@ -34,6 +34,7 @@ POINTS = (
     {**paper.DEFAULTS, "n_q": 256, "lr": 1e-3},  # the released code's queue; a head start for the learning rate
 )
 FIDELITY = {"reports": 16, "grace": 1, "reduction": 4}  # rungs at 5,000 and 20,000 steps
+TRIALS = 32
 
 
 def suggest(trial: Trial) -> dict[str, Any]:

@@ -35,6 +35,7 @@ SHORT = {
 }  # the paper's values; decay and rate moved to this run's length
 POINTS = (SHORT, {**SHORT, "lambda_hc": 0.01, "lambda_lc": 0.01})
 FIDELITY = {"reports": 4, "grace": 1, "reduction": 2}  # rungs at 40 and 80 steps
+TRIALS = 8
 
 
 def suggest(trial: Trial) -> dict[str, Any]:

@@ -76,7 +76,8 @@ class Axis:
 
 @dataclass(frozen=True)
 class Space:
-    """A search space. base: configuration values by their own names · points: parameters tried first, in order."""
+    """A search space. base: configuration values by their own names · points: parameters tried first, in order ·
+    trials: how many a campaign has unless told otherwise."""
 
     name: str
     about: str
@@ -84,6 +85,7 @@ class Space:
     suggest: Callable[[Trial], dict[str, Any]]
     points: tuple[Params, ...]
     fidelity: Fidelity
+    trials: int = 16
 
     def values(self, params: Params) -> dict[str, Any]:
         """The configuration values of these parameters. Raises SpaceError for a missing one or one out of range."""

@@ -18,8 +18,6 @@ from ctt_ray.tune.folder import Folder
 from ctt_ray.tune.settings import Sampler, Scheduler, Settings
 from tune_spaces import Space, SpaceError, load
 
-TRIALS = 16
-
 
 class TuneArgs(Frozen):
     space: str = "demo"
@@ -29,7 +27,7 @@ class TuneArgs(Frozen):
     labelled: str = ""
     """Name of a labelled split of it; default: the space's."""
     trials: int | None = Field(None, ge=1)
-    """Trials in all; default 16, or what the campaign was started with."""
+    """Trials in all; default: what the campaign was started with, or the space's number."""
     extend: int = Field(0, ge=0)
     """Add so many trials to a finished campaign."""
     max_hours: float | None = Field(None, gt=0)
@@ -82,7 +80,7 @@ def plan(args: TuneArgs) -> Plan:
     choice = data.choose(space, data=args.data, labelled=args.labelled, campaign=folder.root, address=args.address)
     stored = settings.load(folder)
     finished = sum(record.outcome is not None for record in folder.records())
-    default = stored.trials if stored else TRIALS
+    default = stored.trials if stored else choice.space.trials
     total = settings.total(stored.trials if stored else None, args.trials or default, args.extend, finished)
     asked = settings.settle(
         choice.space,

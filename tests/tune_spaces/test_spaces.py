@@ -98,7 +98,7 @@ def test_a_rehearsal_keeps_the_search_and_takes_size_and_data_of_the_demo() -> N
     voc, demo = load("voc"), load("demo")
     small = scaled_down(voc)
     assert (small.name, small.points, small.suggest) == (voc.name, voc.points, voc.suggest)
-    assert small.fidelity == demo.fidelity and {**voc.base, **demo.base} == small.base
+    assert (small.fidelity, small.trials) == (demo.fidelity, demo.trials) and {**voc.base, **demo.base} == small.base
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
@@ -109,11 +109,12 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 def test_a_space_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "'''Mine.'''\nNAME = 'mine'\nBASE = {'iterations': 10}\nPOINTS = ({'x': 0.5},)\nFIDELITY = {'reports': 2}\n"
+        "'''Mine.'''\nNAME = 'mine'\nBASE = {'iterations': 10}\nPOINTS = ({'x': 0.5},)\nFIDELITY = {'reports': 2}\nTRIALS = 3\n"
         "def suggest(trial):\n    return {'lr': trial.suggest_float('x', 0.1, 1.0)}\n"
     )
     space = load(str(path))
-    assert (space.name, space.about, space.values(space.points[0])) == ("mine", "Mine.", {"lr": 0.5})
+    assert (space.name, space.about, space.trials) == ("mine", "Mine.", 3)
+    assert space.values(space.points[0]) == {"lr": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_space_from_a_file(tmp_path: Path) -> None:
 def test_a_broken_space_says_what_is_wrong(tmp_path: Path, change: str, message: str) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "NAME = 'mine'\nBASE = {'iterations': 10}\nPOINTS = ({'x': 0.5},)\nFIDELITY = {'reports': 2}\n"
+        "NAME = 'mine'\nBASE = {'iterations': 10}\nPOINTS = ({'x': 0.5},)\nFIDELITY = {'reports': 2}\nTRIALS = 3\n"
         "def suggest(trial):\n    return {'lr': trial.suggest_float('x', 0.1, 1.0)}\n" + change
     )
     with pytest.raises(SpaceError, match=message):
