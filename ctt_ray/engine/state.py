@@ -130,6 +130,7 @@ def _difference(plan: Plan, saved: Mapping[str, Any], folder: Path) -> str:
     ours = plan.to_dict()
     changed = [key for key in ours if ours[key] != saved.get(key)]
     return (
-        f"{folder} was written by another plan: {', '.join(changed)} differ (method '{saved['method']}' there, '{plan.method}' here). "
+        f"{folder} was written by another plan: {', '.join(changed)} differ "
+        f"(method '{saved['method']}' there, '{plan.method}' here). "
         "Use the run's own configuration, or a new --name."
     )

@@ -165,7 +165,7 @@ class Engine:
         return StepView(out_l, out_u, label_Bhw, targets, self.banks.by_teacher, self.banks.present_K, generator)
 
     def _loss(self, name: str, view: StepView, labelled: Samples, targets: Mapping[str, Target]) -> Tensor:
-        """This worker's share of one student's loss; DDP averages gradients over workers, hence the factor of the world's size."""
+        """This worker's share of one student's loss, times the world's size because DDP averages gradients over workers."""
         loss = self.plan.supervised_weight * self._measured(
             f"{name}/sup", self._supervised(view.labelled[name], labelled)
         )

@@ -17,8 +17,9 @@ def plan(
     mixer: Literal["none", "cutmix", "classmix"] = "none",
     joint_forward: bool = False,
 ) -> Plan:
-    """Tarvainen and Valpola 2017 in the hard-label form of the CTT paper's Tables 5 and 6 (n = 1); with mixer `classmix` ClassMix.
+    """Tarvainen and Valpola 2017 in the hard-label form of the CTT paper's Tables 5 and 6 (n = 1).
 
+    With mixer `classmix` it is ClassMix, but for that method's weight.
     lambda_ct weights the pseudo-label loss, as in CTT, so that a search space can serve both.
     """
     return Plan(

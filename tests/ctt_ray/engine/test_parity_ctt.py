@@ -1,7 +1,7 @@
 """The engine equals CTT written out by hand: same float32 operations, so torch.equal after several steps.
 
-The loop below knows nothing of plans, routes or terms. It is the paper's step, with the leaf functions of ctt_ray.maths,
-each of which has its own reference test.
+The loop below knows nothing of plans, routes or terms. It is the paper's step, with the leaf functions of
+ctt_ray.maths, each of which has its own reference test.
 """
 
 import copy
@@ -28,11 +28,17 @@ class PlainCTT:
         net = config.net
         self.students = [
             nets.build(
-                arch=net.arch, backbone=net.backbone, classes=3, feature_dim=net.feature_dim, output_stride=net.output_stride,
-                width=net.width, dropout=net.dropout, seed=config.seed * 1009 + i,
+                arch=net.arch,
+                backbone=net.backbone,
+                classes=3,
+                feature_dim=net.feature_dim,
+                output_stride=net.output_stride,
+                width=net.width,
+                dropout=net.dropout,
+                seed=config.seed * 1009 + i,
             ).to(memory_format=torch.channels_last)
             for i in range(n)
-        ]  # fmt: skip
+        ]
         self.teachers = [copy.deepcopy(s) for s in self.students]
         o = config.optim
         self.sgd = []
@@ -183,7 +189,9 @@ def assert_same(engine: Engine, plain: PlainCTT) -> None:
 
 @pytest.mark.parametrize(("n", "seed"), [(2, 3), (3, 7)])
 def test_engine_equals_plain_loop(n: int, seed: int) -> None:
-    """Students, EMA teachers with their buffers, and banks are bitwise the plain loop's after 6 steps, the gate opening on the way."""
+    """Students, EMA teachers with their buffers, and banks are bitwise the plain loop's after 6 steps.
+
+    The gate opens on the way."""
     engine = make_engine(pairs=n, mixer="classmix", seed=seed)
     plain = PlainCTT(engine.config, n)
     nearly_fill([*engine.banks.by_teacher.values()])

@@ -1,4 +1,4 @@
-"""The step's own promises: order of updates, gates, views, denominators, buffers, schedule, resume.  METHODS section 8."""
+"""The step's own promises: order of updates, gates, views, denominators, buffers, schedule, resume (docs/equations.md)."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,0 +1,158 @@
+"""The loop in one process: resume is bitwise, stop signals save, mistakes are told before the first step."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from ctt_ray import cli
+from ctt_ray.config import ConfigError, RunConfig, with_values
+from ctt_ray.train.loop import run
+from ctt_ray.train.session import Interrupted, LocalSession, read_results
+from data_prep.schema import DataError
+
+
+def last_checkpoint(folder: Path) -> Path:
+    return sorted((folder / "checkpoints").iterdir())[-1]
+
+
+def assert_same_checkpoint(one: Path, other: Path) -> None:
+    """Networks, optimisers, banks bit for bit; iteration, gate and stream counters too."""
+    names = sorted(p.name for p in one.glob("*.safetensors"))
+    assert names
+    assert names == sorted(p.name for p in other.glob("*.safetensors"))
+    for name in names:
+        a, b = load_file(one / name), load_file(other / name)
+        assert a.keys() == b.keys()
+        for key in a:
+            assert a[key].equal(b[key]), f"{name}: {key}"
+    a, b = (json.loads((folder / "state.json").read_text()) for folder in (one, other))
+    for key in ("iteration", "gate_opened_at", "plan_hash", "config_hash"):
+        assert a[key] == b[key]
+    assert a["extra"]["stream"] == b["extra"]["stream"]
+
+
+def test_train_4_equals_train_2_resume_in_a_new_process_train_2(tiny_config: RunConfig, tmp_path: Path) -> None:
+    run(tiny_config, LocalSession(tmp_path / "whole"))
+    steps: list[int] = []
+
+    def stopping() -> bool:
+        steps.append(1)
+        return len(steps) == 3  # asked after the third step: an uneven place between two reports
+
+    with pytest.raises(Interrupted, match="stopped at iteration 3 of 4"):
+        run(tiny_config, LocalSession(tmp_path / "broken", stopping=stopping))
+    config = tmp_path / "config.yaml"
+    config.write_text(cli.to_yaml(tiny_config))
+    command = [sys.executable, "-m", "ctt_ray.train", "--workers", "0", "--config", str(config)]
+    subprocess.run([*command, "--storage", str(tmp_path), "--name", "broken"], check=True, capture_output=True)
+    assert_same_checkpoint(last_checkpoint(tmp_path / "whole"), last_checkpoint(tmp_path / "broken"))
+    whole, broken = (read_results(tmp_path / name)[-1] for name in ("whole", "broken"))
+    assert whole["miou"] == broken["miou"]
+
+
+def test_a_finished_run_is_not_trained_again(tiny_config: RunConfig, tmp_path: Path) -> None:
+    first = run(tiny_config, LocalSession(tmp_path))
+    assert run(tiny_config, LocalSession(tmp_path)) == first
+    assert [line["iteration"] for line in read_results(tmp_path)] == [2, 4]
+
+
+def test_reports_name_every_network_and_the_hashes(tiny_config: RunConfig, tmp_path: Path) -> None:
+    metrics = run(tiny_config, LocalSession(tmp_path))
+    assert {"miou/s0", "miou/s1", "miou/t0", "miou/t1", "miou/ensemble"} <= metrics.keys()
+    assert metrics["miou"] == max(metrics["miou/s0"], metrics["miou/s1"])
+    assert metrics["config_hash"] == tiny_config.hash()
+    assert metrics["best/miou"] == max(line["miou"] for line in read_results(tmp_path))
+
+
+def test_sigterm_saves_and_exits_75(tiny_config: RunConfig, tmp_path: Path) -> None:
+    """A long run, told to stop after its first report: the checkpoint is there and the same command may go on."""
+    config = tmp_path / "config.yaml"
+    config.write_text(cli.to_yaml(with_values(tiny_config, {"iterations": 100_000})))
+    command = [sys.executable, "-m", "ctt_ray.train", "--workers", "0", "--config", str(config)]
+    process = subprocess.Popen(
+        [*command, "--storage", str(tmp_path), "--name", "long"], stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(600):
+        if read_results(tmp_path / "long"):
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    saved = json.loads((last_checkpoint(tmp_path / "long") / "state.json").read_text())["iteration"]
+    assert f"stopped at iteration {saved} of 100000" in err
+
+
+def test_sigkill_leaves_a_run_that_goes_on_to_the_same_weights(tiny_config: RunConfig, tmp_path: Path) -> None:
+    """Killed for real, five times at different moments, then finished: bitwise the run that was never killed."""
+    config = with_values(tiny_config, {"iterations": 30, "report_every": 1, "eval_limit": 1})
+    run(config, LocalSession(tmp_path / "whole"))
+    path = tmp_path / "config.yaml"
+    path.write_text(cli.to_yaml(config))
+    command = [sys.executable, "-m", "ctt_ray.train", "--workers", "0", "--config", str(path)]
+    command += ["--storage", str(tmp_path), "--name", "killed"]
+    for target in (2, 5, 9, 16, 23):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ)
+        while process.poll() is None and not any(
+            line["iteration"] >= target for line in read_results(tmp_path / "killed")
+        ):
+            time.sleep(0.01)
+        assert process.poll() is None, "the run ended before it could be killed"
+        process.kill()
+        process.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    assert_same_checkpoint(last_checkpoint(tmp_path / "whole"), last_checkpoint(tmp_path / "killed"))
+    assert [line["iteration"] for line in read_results(tmp_path / "killed")] == list(range(1, 31))
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"data": ""}, ConfigError, "give --data"),
+        ({"data": "nowhere"}, DataError, "no manifest.json in nowhere"),
+        ({"labelled": "fwe"}, DataError, "no labelled split 'fwe'.*few"),
+        ({"eval_split": "tset"}, DataError, "tset"),
+        ({"arch": "deeplabv4"}, ConfigError, "deeplabv3plus"),
+        ({"backbone": "resnet19"}, ConfigError, "resnet18"),
+        ({"init": ("no/such.pth",)}, ConfigError, "no/such.pth"),
+        ({"init": ("none", "none", "none")}, ConfigError, "3 weights for 2 students"),
+    ],
+)
+def test_mistakes_are_told_before_the_first_step(
+    tiny_config: RunConfig, tmp_path: Path, values: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        run(with_values(tiny_config, values), LocalSession(tmp_path))
+
+
+def test_another_plan_or_another_data_set_is_refused_on_resume(tiny_config: RunConfig, tmp_path: Path) -> None:
+    run(tiny_config, LocalSession(tmp_path))
+    with pytest.raises(ConfigError, match="another plan: routes differ"):
+        run(with_values(tiny_config, {"lambda_ct": 0.5}), LocalSession(tmp_path))
+
+
+def test_a_class_that_no_labelled_image_shows_is_warned_of(
+    tiny_config: RunConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Six scenes rarely show the rare class; with the full gate the user hears that contrast would never start."""
+    from ctt_ray.train.loop import plan_of
+    from ctt_ray.train.setup import open_stream
+
+    config = with_values(tiny_config, {"bank_gate": "all_full", "iterations": 1, "labelled": "one"})
+    from data_prep.splits import make_split
+
+    make_split(Path(config.data), "1", name="one")
+    stream = open_stream(config, plan_of(config))
+    missing = [n for n, c in zip(stream.manifest.classes, stream.labelled_images_per_class, strict=True) if c == 0]
+    assert missing, "one image shows every class: choose a smaller picture"
+    run(config, LocalSession(tmp_path))
+    assert f"no labelled image shows {', '.join(missing)}" in capsys.readouterr().err
