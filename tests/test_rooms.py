@@ -30,6 +30,10 @@ FORBIDDEN = {
     "ctt_ray/engine": ("ray", "optuna", "data_prep", *ours("stream", "methods", "train", "tune")),
     "ctt_ray/train": ("torch", "optuna", "ray.tune", "tune_spaces", *ours("tune", "maths.contrast", "maths.bank")),
     "ctt_ray/tune": ("torch", *ours("engine", "maths", "nets", "stream")),
+    "ctt_ray/checkpoints.py": ("torch", "ray", "optuna", *ours("engine", "maths", "nets", "stream")),
+    "ctt_ray/restored.py": ("ray", "optuna", "accelerate", *ours("stream", "tune")),
+    "ctt_ray/evaluate": ("ray", "optuna", "accelerate", *ours("tune", "train.launch", "train.worker")),
+    "ctt_ray/predict": ("ray", "optuna", "accelerate", *ours("tune", "train.launch", "train.worker")),
 }  # fmt: skip
 
 
@@ -79,7 +83,18 @@ def test_the_walk_sees_imports_inside_functions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["ctt_ray", "ctt_ray.config", "ctt_ray.methods", "ctt_ray.cli", "ctt_ray.train.__main__", "tune_spaces"]
+    "module",
+    [
+        "ctt_ray",
+        "ctt_ray.config",
+        "ctt_ray.methods",
+        "ctt_ray.cli",
+        "ctt_ray.checkpoints",
+        "ctt_ray.train.__main__",
+        "ctt_ray.evaluate.__main__",
+        "ctt_ray.predict.__main__",
+        "tune_spaces",
+    ],
 )
 def test_light_modules_load_nothing_heavy(module: str) -> None:
     """What every `--help` imports stays free of the heavy libraries; counted, not timed."""

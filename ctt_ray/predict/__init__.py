@@ -1,0 +1,1 @@
+"""The predict room: images in, index masks and colour overlays out."""
