@@ -33,13 +33,13 @@ class Stored(NamedTuple):
 def store_image(data: bytes, file: str, short_side: int | None = None) -> tuple[Stored, tuple[int, int]]:
     """The image as it is stored, and its (height, width) before any resize.
 
-    RGB and greyscale JPEG and PNG keep their bytes. Other formats and modes are converted to RGB, an EXIF orientation
-    is applied (decoders disagree about it), and short_side shrinks larger images with area averaging."""
+    RGB and greyscale JPEG and PNG keep their bytes. Other formats and modes are converted to RGB (16-bit images by
+    their upper 8 bits), an EXIF orientation is applied (decoders disagree about it), and short_side shrinks larger images with area averaging."""
     image = _load(data, file)
     plain = image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L") and image.getexif().get(ORIENTATION, 1) == 1
     if not plain:
         as_jpeg = image.format == "JPEG"
-        image = ImageOps.exif_transpose(image).convert("RGB")
+        image = _rgb(ImageOps.exif_transpose(image))
         data = encode_image(np.asarray(image), as_jpeg=as_jpeg)
     size = (image.height, image.width)
     target = _resized(size, short_side)
@@ -47,6 +47,13 @@ def store_image(data: bytes, file: str, short_side: int | None = None) -> tuple[
         return Stored(data, *size), size
     pixels = cv2.resize(np.asarray(image.convert("RGB")), target[::-1], interpolation=cv2.INTER_AREA)
     return Stored(encode_image(pixels, as_jpeg=True), *target), size
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB. Pillow would clip 16-bit greyscale to 255 instead of scaling it."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def read_labels(data: bytes, file: str) -> Labels:

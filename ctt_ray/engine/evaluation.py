@@ -20,8 +20,8 @@ ENSEMBLE = "ensemble"
 
 
 @torch.no_grad()
-def probabilities(net: nn.Module, image_B3HW: Tensor, *, mode: Mode, window: tuple[int, int]) -> Tensor:
-    """probs_BKHW float32 at the size of the image (uint8 RGB in).
+def probabilities(net: nn.Module, image_B3HW: Tensor, *, mode: Mode, window: tuple[int, int], at_half: bool = False) -> Tensor:
+    """probs_BKHW float32 at the size of the image (uint8 RGB in); at_half: at half of it, made there without a detour.
 
     whole: one pass.   slide: overlapping windows of `window` pixels, mean of their probabilities; a window at least as large as
     the image equals `whole`.   half: the image at half size, probabilities back at full size.
@@ -31,8 +31,12 @@ def probabilities(net: nn.Module, image_B3HW: Tensor, *, mode: Mode, window: tup
     if mode == "slide":
         return _slide(net, image, window)
     if mode == "half":
-        image = F.interpolate(image, size=(size[0] // 2, size[1] // 2), mode="bilinear", align_corners=False)
-    return labels.upsample(net(image).logits_BKhw, size).softmax(1)
+        image = F.interpolate(image, size=half(size), mode="bilinear", align_corners=False)
+    return labels.upsample(net(image).logits_BKhw, half(size) if at_half else size).softmax(1)
+
+
+def half(size: tuple[int, int]) -> tuple[int, int]:
+    return max(1, size[0] // 2), max(1, size[1] // 2)
 
 
 def _slide(net: nn.Module, image: Tensor, window: tuple[int, int]) -> Tensor:
@@ -80,13 +84,15 @@ def evaluate(
     matrices = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in names}
     for _, image_13HW, label_1HW in images:
         image_13HW, label_1HW = image_13HW.to(device), label_1HW.to(device)
-        if mode == "half":
-            label_1HW = labels.nearest(label_1HW, (label_1HW.shape[-2] // 2, label_1HW.shape[-1] // 2))
-        probs = {name: probabilities(net, image_13HW, mode=mode, window=window) for name, net in nets.items()}
+        at_half = mode == "half"
+        if at_half:
+            label_1HW = labels.nearest(label_1HW, half((label_1HW.shape[-2], label_1HW.shape[-1])))
+        probs = {
+            name: probabilities(net, image_13HW, mode=mode, window=window, at_half=at_half)
+            for name, net in nets.items()
+        }
         if ensemble:
             probs[ENSEMBLE] = torch.stack([probs[name] for name in ensemble]).mean(0)
         for name, probs_1KHW in probs.items():
-            if mode == "half":
-                probs_1KHW = labels.upsample(probs_1KHW, (label_1HW.shape[-2], label_1HW.shape[-1]))
             metrics.confusion_(matrices[name], probs_1KHW.max(1).indices, label_1HW)
     return {name: world.total(matrix) for name, matrix in matrices.items()}

@@ -125,3 +125,13 @@ def test_unknown_values_are_named_with_their_pixels() -> None:
     text = str(caught.value)
     assert text.startswith("m.png: unknown label value 21 (and 34) in 3 pixels")
     assert "3 classes are named, the mask may hold 0 to 2 and 255" in text
+
+
+def test_sixteen_bit_greyscale_keeps_its_upper_eight_bits() -> None:
+    """Pillow's own conversion clips at 255: an evenly lit 16-bit ramp would become almost all white."""
+    ramp = np.repeat(np.arange(256, dtype=np.uint16)[None] * 256 + 77, 8, axis=0)
+    out = io.BytesIO()
+    Image.fromarray(ramp).save(out, "PNG")
+    stored, _ = store_image(out.getvalue(), "a.png")
+    shown = np.asarray(Image.open(io.BytesIO(stored.data)).convert("RGB"))
+    assert np.array_equal(shown[..., 0], np.repeat(np.arange(256)[None], 8, axis=0))

@@ -210,6 +210,18 @@ def test_half_scores_image_and_label_at_half_size() -> None:
     assert torch.equal(whole, 4 * found)
 
 
+def test_half_is_decided_at_half_size_without_a_detour_over_the_full_one() -> None:
+    """Noise at half size: going up to full size and back would blur it and turn labels round."""
+    small = noise(7, 9, 11)
+    image, net = small.repeat_interleave(2, 2).repeat_interleave(2, 3), Pixelwise(sharpness=3.0)
+    label = small.max(1).indices.to(torch.uint8)
+    found = evaluate(
+        {"n": net}, [("a", image, label.repeat_interleave(2, 1).repeat_interleave(2, 2))], classes=CLASSES, device=CPU,
+        mode="half",
+    )["n"]  # fmt: skip
+    assert torch.equal(found, plain_matrix([(label, label)]))
+
+
 def test_the_ensemble_is_the_mean_probability_of_its_members() -> None:
     items = [item(n) for n in range(3)]
     members = {"a": Pixelwise(sharpness=4.0), "b": Pixelwise(shift=1, sharpness=5.0), "c": Pixelwise(shift=2)}
