@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import cv2
 import numpy as np
 import pytest
 
@@ -40,16 +41,18 @@ def test_every_class_occurs_and_the_rare_one_exactly_as_often_as_said(painted: l
     assert 0.75 / STAR_EVERY < share[painter.STAR] <= 1 / STAR_EVERY  # a star may become void, none comes unasked
 
 
-def test_colour_alone_does_not_tell_the_class(painted: list) -> None:
-    """The nearest mean colour, fitted and scored on the same pixels, finds few object pixels."""
-    pixels = np.concatenate([image.reshape(-1, 3) for image, _ in painted]).astype(float)
+def test_the_hue_of_an_object_pixel_tells_most_of_its_class_and_not_all(painted: list) -> None:
+    """The nearest class hue, given that the pixel is an object's: right for most pixels, wrong for some of every image."""
+    pixels = np.concatenate([image.reshape(-1, 3) for image, _ in painted]).astype(np.float32) / 255
     truth = np.concatenate([mask.ravel() for _, mask in painted])
     objects = (truth >= 2) & (truth != VOID)
-    pixels, truth = pixels[objects], truth[objects]
-    means = np.stack([pixels[truth == index].mean(0) for index in range(2, len(painter.CLASSES))])
-    found = np.square(pixels[:, None] - means[None]).sum(-1).argmin(1) + 2
+    truth = truth[objects]
+    hue = cv2.cvtColor(pixels[objects][None], cv2.COLOR_RGB2HSV)[0, :, 0] / 360
+    means = np.array([painter.hue_of(kind) for kind in range(2, len(painter.CLASSES))])
+    apart = np.abs(hue[:, None] - means[None])
+    found = np.minimum(apart, 1 - apart).argmin(1) + 2
     recall = np.mean([(found[truth == index] == index).mean() for index in range(2, len(painter.CLASSES))])
-    assert recall < 0.3  # chance is 1/8
+    assert 0.85 < recall < 0.97  # chance is 1/8
 
 
 def test_nothing_nearly_invisible_is_labelled(painted: list) -> None:
@@ -58,11 +61,11 @@ def test_nothing_nearly_invisible_is_labelled(painted: list) -> None:
             assert np.count_nonzero(mask == index) == 0 or np.count_nonzero(mask == index) >= painter.MIN_VISIBLE
 
 
-def test_modes_belong_to_the_data_set() -> None:
-    modes = [painter._mode(kind, number) for kind in range(2, 10) for number in range(painter.MODES)]
-    assert len(set(modes)) == len(modes)
-    hue, saturation, value, texture = painter._mode(2, 0)
-    assert 0 <= hue < 1 and 0.15 <= saturation < 0.9 and 0.35 <= value < 1 and texture in painter.TEXTURES
+def test_class_hues_are_evenly_spaced_and_wider_apart_than_their_jitter() -> None:
+    hues = sorted(painter.hue_of(kind) for kind in range(2, len(painter.CLASSES)))
+    gaps = np.diff([*hues, hues[0] + 1])
+    np.testing.assert_allclose(gaps, 1 / 8)
+    assert gaps[0] > 4 * painter.HUE_JITTER
 
 
 @pytest.mark.parametrize(
