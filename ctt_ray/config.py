@@ -24,7 +24,7 @@ class Frozen(BaseModel):
 
 
 class MethodParams(Frozen):
-    """Weights and switches of the methods; each method reads those it knows (METHODS 3.1 has their sources)."""
+    """Weights and switches of the methods; each method reads those it knows (sources: docs/equations.md)."""
 
     pairs: int = Field(2, ge=1)
     """Student-teacher pairs n."""
@@ -206,7 +206,7 @@ class RunConfig(Frozen):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
 
 
-# The switches of the authors' released code, METHODS 3.3; `paper` is the defaults.
+# `released`: the switches of the authors' released code where it departs from the paper's text; `paper`: the defaults.
 PROFILES: dict[str, dict[str, Any]] = {
     "paper": {},
     "released": {

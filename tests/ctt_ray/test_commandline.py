@@ -1,4 +1,4 @@
-"""Mistakes on the command line: a message with the remedy and the exit code of DESIGN, never a traceback."""
+"""Mistakes on the command line: a message with the remedy and the exit code of ctt_ray/cli.py, never a traceback."""
 
 import subprocess
 import sys

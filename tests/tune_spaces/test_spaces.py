@@ -15,7 +15,7 @@ from tune_spaces import NAMES, Fidelity, Space, SpaceError, load, scaled_down
 from tune_spaces.__main__ import describe, main
 from tune_spaces.paper import DEFAULTS
 
-# METHODS 3.1, typed again here.
+# The search ranges, typed again here.
 RANGES = {
     "lambda_ct": (0.01, 10, True),
     "lambda_hc": (0.01, 10, True),
