@@ -97,7 +97,7 @@ class NetConfig(Frozen):
     """none | imagenet | a weights file; one for all students or one a student."""
     output_stride: Literal[8, 16] = 16
     """Of the backbone."""
-    feature_dim: int = Field(256, ge=1)
+    feature_dim: int = Field(256, ge=8)
     """Channels of the features that the contrastive losses compare."""
     width: float = Field(1.0, gt=0)
     """Channel multiplier of the backbone."""

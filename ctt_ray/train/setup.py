@@ -15,24 +15,27 @@ CLASS_WEIGHT_RANGE = (0.1, 10.0)  # a class in a handful of pixels must not drow
 
 
 def open_stream(config: RunConfig, plan: Plan, *, rank: int = 0, world: int = 1) -> SegStream:
-    """The training stream. Raises ConfigError without a data set, DataError for one that cannot be read."""
+    """The training stream. Raises ConfigError for settings that cannot be, DataError for data that cannot be read."""
     if not config.data:
         raise ConfigError("no data set named; give --data FOLDER (a folder made by `python -m data_prep`)")
-    return SegStream(
-        config.data,
-        labelled=config.labelled,
-        crop=config.stream.crop,
-        scale=config.stream.scale,
-        flip=config.stream.flip,
-        rotation=config.stream.rotation,
-        batch_labelled=config.stream.batch_labelled,
-        batch_unlabelled=config.stream.batch_unlabelled if plan.routes or plan.terms else 0,
-        seed=config.seed,
-        rank=rank,
-        world=world,
-        loaders=config.stream.loaders,
-        labelled_as_unlabelled=config.stream.labelled_as_unlabelled,
-    )
+    try:
+        return SegStream(
+            config.data,
+            labelled=config.labelled,
+            crop=config.stream.crop,
+            scale=config.stream.scale,
+            flip=config.stream.flip,
+            rotation=config.stream.rotation,
+            batch_labelled=config.stream.batch_labelled,
+            batch_unlabelled=config.stream.batch_unlabelled if plan.routes or plan.terms else 0,
+            seed=config.seed,
+            rank=rank,
+            world=world,
+            loaders=config.stream.loaders,
+            labelled_as_unlabelled=config.stream.labelled_as_unlabelled,
+        )
+    except ValueError as error:  # a batch smaller than the world, a crop that cannot be
+        raise ConfigError(str(error)) from None
 
 
 def check(config: RunConfig, plan: Plan) -> None:

@@ -124,6 +124,7 @@ def test_sigkill_leaves_a_run_that_goes_on_to_the_same_weights(tiny_config: RunC
         ({"arch": "deeplabv4"}, ConfigError, "deeplabv3plus"),
         ({"backbone": "resnet19"}, ConfigError, "resnet18"),
         ({"init": ("no/such.pth",)}, ConfigError, "no/such.pth"),
+        ({"crop": (0, 32)}, ConfigError, "crop"),
         ({"init": ("none", "none", "none")}, ConfigError, "3 weights for 2 students"),
     ],
 )
