@@ -7,49 +7,24 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
 import ray.train
 from ray.train.torch import TorchTrainer
 
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
 from ctt_ray.train import worker
+from ctt_ray.train.cluster import joined
 from ctt_ray.train.progress import line
 from ctt_ray.train.session import RESULTS, SCORE, Metrics
 
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # Ray's 2 s would be most of a short run's shutdown
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
 
-
-@contextmanager
-def cluster(address: str, *, cpus: float) -> Iterator[None]:
-    """A Ray cluster while the block runs: `local` starts one here that nobody else can join, anything else is joined."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
-    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-    try:
-        if address == "local":
-            ray.init(
-                address="local", num_cpus=max(os.cpu_count() or 1, math.ceil(cpus)), include_dashboard=False, **quiet
-            )
-        else:
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError) as error:
-        raise ClusterError(
-            f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`, or use --address local."
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
+def cluster(address: str, *, cpus: float) -> AbstractContextManager[None]:
+    """A Ray cluster with room for `cpus`, logical ones where the machine has fewer."""
+    return joined(address, local={"num_cpus": max(os.cpu_count() or 1, math.ceil(cpus)), "include_dashboard": False})
 
 
 def launch(

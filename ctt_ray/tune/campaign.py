@@ -1,4 +1,4 @@
-"""A campaign reconcile its folder, rebuild study and rungs from it, let Ray Tune run what is missing."""
+"""A campaign: reconcile its folder, rebuild study and rungs from it, let Ray Tune run what is missing."""
 
 from __future__ import annotations
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
 
 import ray
 
-from ctt_ray.cli import ClusterError
-from ctt_ray.train.launch import QUIET
+from ctt_ray.train.cluster import QUIET, joined
 from ctt_ray.tune.capacity import Capacity, Node
 
 STORE_BYTES = 200 * 2**20  # trials hand over file names, not tensors
@@ -29,46 +25,20 @@ TRIALS = {
 }
 
 
-@contextmanager
-def cluster(address: str, room: Capacity, node: Node, *, workers: int) -> Iterator[None]:
+def cluster(address: str, room: Capacity, node: Node, *, workers: int) -> AbstractContextManager[None]:
     """`local` starts one that nobody joins by accident. Raises ClusterError where there is none at `address`."""
-    for name, value in {**QUIET, **TUNE}.items():
-        os.environ.setdefault(name, value)
     threads = {"OMP_NUM_THREADS": str(max(1, int(room.cpus)))}
-    options: dict[str, Any] = {
-        "logging_level": "ERROR",
-        "log_to_driver": False,
-        "runtime_env": {"env_vars": {**QUIET, **TRIALS, **threads}},
+    local = {
+        "num_cpus": int(node.cpus),
+        "num_gpus": int(node.gpus),
+        "object_store_memory": STORE_BYTES,
+        "include_dashboard": workers > 1,  # its state API removes what a killed trial's workers had reserved
     }
-    if address == "local":
-        options |= {
-            "num_cpus": int(node.cpus),
-            "num_gpus": int(node.gpus),
-            "object_store_memory": STORE_BYTES,
-            "include_dashboard": workers > 1,  # its state API removes what a killed trial's workers had reserved
-        }
-    try:
-        ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError) as error:
-        raise ClusterError(
-            f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`, or use --address local."
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    return joined(address, local=local, env=TUNE, runtime_env={"env_vars": {**QUIET, **TRIALS, **threads}})
 
 
 def nodes_at(address: str) -> list[Node]:
     """What the cluster at `address` has, by joining it for a moment. Raises ClusterError where there is none."""
-    for name, value in {**QUIET, **TUNE}.items():
-        os.environ.setdefault(name, value)
-    try:
-        ray.init(address=address, logging_level="ERROR", log_to_driver=False)
-    except (ConnectionError, RuntimeError) as error:
-        raise ClusterError(f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`.") from None
-    try:
+    with joined(address, env=TUNE):
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         return [Node(float(has.get("CPU", 0)), float(has.get("GPU", 0))) for has in alive]
-    finally:
-        ray.shutdown()

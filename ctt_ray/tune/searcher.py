@@ -71,9 +71,7 @@ class StudySearcher(Unsaved, Searcher):
         record = self.board.end(id, lost=lost)
         self._tell_steps(record)
         trial = self._asked.pop(id)
-        if (
-            record.outcome is None
-        ):  # stopped with the campaign: the next start rebuilds the study without this trial running
+        if record.outcome is None:  # stopped with the campaign: the next start issues it again
             return
         if record.outcome.reason:
             trial.set_user_attr("reason", record.outcome.reason)

@@ -1,0 +1,47 @@
+"""Ray for a while: a cluster of this process's own, or one that is joined; quiet, and left at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from ctt_ray.cli import ClusterError
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # Ray's 2 s would be most of a short run's shutdown
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def joined(
+    address: str,
+    *,
+    local: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Iterator[None]:
+    """Ray while the block runs. `local` as the address starts one here, with the options `local`, that nobody else joins.
+
+    env: variables for this process, where they are not set yet.   Raises ClusterError where there is no cluster.
+    """
+    for name, value in {**QUIET, **(env or {})}.items():
+        os.environ.setdefault(name, value)
+    if address == "local":
+        options |= local or {}
+    try:
+        ray.init(address=address, logging_level="ERROR", log_to_driver=False, **options)
+    except (ConnectionError, RuntimeError) as error:
+        raise ClusterError(
+            f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`, or use --address local."
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
