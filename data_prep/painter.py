@@ -31,13 +31,14 @@ COMMON = tuple(range(2, STAR))  # the object classes that are drawn at random
 HUE_JITTER = 0.03  # standard deviation on the colour circle, around the class's hue; neighbours are 1/8 apart
 SATURATION = (0.55, 1.0)  # of objects
 VALUE = (0.5, 1.0)  # of objects
-PALE = (0.0, 0.4)  # saturation of grounds and skies
+RELIEF = (0.15, 0.4)  # strength of a texture, relative brightness
+PALE = (0.0, 0.3)  # saturation of grounds and skies
 OBJECTS = (3, 6)  # objects an image, upper end excluded
 RADIUS = (0.12, 0.26)  # of the image side; drawn log-uniformly
 HORIZON = (0.0, 0.55)  # of the height
 SKYLESS = 0.08  # a horizon above this share of the height shows no sky
-LIGHT = (0.65, 1.25)  # overall brightness
-TINT = 0.08  # per colour channel
+LIGHT = (0.7, 1.2)  # overall brightness
+TINT = 0.06  # per colour channel
 SLOPE = 0.2  # brightness change across the image, one direction
 NOISE = (3.0, 8.0)  # standard deviation in grey levels
 BLUR = 0.6  # largest standard deviation in pixels
@@ -162,7 +163,7 @@ def _skin(rng: np.random.Generator, canvas: Size, kind: int, centre: Points, rad
     dy = ((np.arange(canvas[0]) - centre[1]) / radius).astype(np.float32)[:, None]
     u = dx * np.float32(math.cos(angle)) + dy * np.float32(math.sin(angle))
     v = dy * np.float32(math.cos(angle)) - dx * np.float32(math.sin(angle))
-    strength = np.float32(rng.uniform(0.25, 0.6))
+    strength = np.float32(rng.uniform(*RELIEF))
     pattern = _pattern(rng, "crate" if kind == CRATE else texture, u, v) * strength
     side = rng.uniform(0, 2 * math.pi)
     shade = 1 + np.float32(0.25) * (dx * np.float32(math.cos(side)) + dy * np.float32(math.sin(side)))
