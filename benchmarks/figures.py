@@ -67,7 +67,8 @@ def grid(runs: Runs, out: Path, *, data: Path, images: int) -> None:
     figure, axes = plt.subplots(
         images, 2 + len(nets), figsize=(2.6 * (2 + len(nets)), 2.1 * images), constrained_layout=True
     )
-    for row, (_, image_13HW, label_1HW) in zip(axes, EvalSet(data, "val", limit=images), strict=True):
+    scenes = zip(axes, EvalSet(data, "val", limit=images), strict=True)
+    for number, (row, (_, image_13HW, label_1HW)) in enumerate(scenes):
         shown = {"image": image_13HW[0].permute(1, 2, 0).numpy(), "truth": palette[label_1HW[0].numpy()]}
         for label, net in nets.items():
             with torch.no_grad():
@@ -78,7 +79,7 @@ def grid(runs: Runs, out: Path, *, data: Path, images: int) -> None:
         for axis, (title, picture) in zip(row, shown.items(), strict=True):
             axis.imshow(picture)
             axis.set_axis_off()
-            if row is axes[0]:
+            if number == 0:
                 axis.set_title(title)
     figure.savefig(out, dpi=90)
 
