@@ -33,8 +33,9 @@ class Stored(NamedTuple):
 def store_image(data: bytes, file: str, short_side: int | None = None) -> tuple[Stored, tuple[int, int]]:
     """The image as it is stored, and its (height, width) before any resize.
 
-    RGB and greyscale JPEG and PNG keep their bytes. Other formats and modes are converted to RGB (16-bit images by
-    their upper 8 bits), an EXIF orientation is applied (decoders disagree about it), and short_side shrinks larger images with area averaging."""
+    RGB and greyscale JPEG and PNG keep their bytes. Other formats and modes are converted to RGB (16-bit images by their
+    upper 8 bits), an EXIF orientation is applied (decoders disagree about it), and short_side shrinks larger images with
+    area averaging."""
     image = _load(data, file)
     plain = image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L") and image.getexif().get(ORIENTATION, 1) == 1
     if not plain:
