@@ -7,6 +7,7 @@ with failed trials · 75 interrupted, resumable · 130 Ctrl-C before anything wa
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -104,6 +105,9 @@ def guarded(function: Callable[[], int]) -> int:
     except tuple(codes) as error:
         print(("" if isinstance(error, Interrupted) else "error: ") + str(error), file=sys.stderr, flush=True)
         return next(code for kind, code in codes.items() if isinstance(error, kind))
+    except BrokenPipeError:  # `| head` has what it wanted; nothing more can be written, at exit neither
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except KeyboardInterrupt:
         print("interrupted before anything was saved", file=sys.stderr, flush=True)
         return CTRL_C

@@ -20,7 +20,9 @@ ENSEMBLE = "ensemble"
 
 
 @torch.no_grad()
-def probabilities(net: nn.Module, image_B3HW: Tensor, *, mode: Mode, window: tuple[int, int], at_half: bool = False) -> Tensor:
+def probabilities(
+    net: nn.Module, image_B3HW: Tensor, *, mode: Mode, window: tuple[int, int], at_half: bool = False
+) -> Tensor:
     """probs_BKHW float32 at the size of the image (uint8 RGB in); at_half: at half of it, made there without a detour.
 
     whole: one pass.   slide: overlapping windows of `window` pixels, mean of their probabilities; a window at least as large as

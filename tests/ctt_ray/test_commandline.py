@@ -100,3 +100,11 @@ def test_help_shows_how_to_start(module: str) -> None:
     shown = run(module, "--help")
     assert shown.returncode == 0
     assert "usage" in shown.stdout
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    """`python -m ctt_ray.train --print-config | head -1`, with a reader that is gone before the first byte."""
+    command = f"{sys.executable} -m ctt_ray.train --print-config | true"
+    done = subprocess.run(["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    assert done.returncode in (0, 141), done.stderr
+    assert "Traceback" not in done.stderr
