@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctt_ray import cli
+from ctt_ray.tune import verbs
 from ctt_ray.tune.arguments import Plan, TuneArgs, plan
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ examples
 
 def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
-    return cli.guarded(lambda: _main(argv))
+    return cli.guarded(lambda: verbs.run(argv) if verbs.is_verb(argv) else _main(argv))
 
 
 def _main(argv: Sequence[str]) -> int:

@@ -11,8 +11,7 @@ from rich.table import Table
 
 from ctt_ray.cli import to_yaml
 from ctt_ray.tune.folder import Folder, Record, write_text
-from ctt_ray.tune.searcher import applied
-from ctt_ray.tune.settings import Settings
+from ctt_ray.tune.settings import Settings, applied
 
 COLUMNS = ("trial", "state", "miou", "iteration", "iterations", "seconds", "rehearsal", "config_hash", "reason")
 TOP = 10

@@ -11,11 +11,10 @@ from typing import Any
 import optuna
 from ray.tune.search import Searcher
 
-from ctt_ray.config import RunConfig, with_values
 from ctt_ray.train.session import SCORE
 from ctt_ray.tune.board import Board
 from ctt_ray.tune.folder import Issued, Record
-from ctt_ray.tune.settings import Settings
+from ctt_ray.tune.settings import Settings, applied
 from ctt_ray.tune.study import ID, STATES, sampler, steps
 from ctt_ray.tune.unsaved import Unsaved
 from tune_spaces import Space
@@ -91,8 +90,3 @@ class StudySearcher(Unsaved, Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: a campaign starts from its folder."""
-
-
-def applied(base: RunConfig, values: dict[str, Any]) -> RunConfig:
-    """The configuration of a trial: campaign and trial process build it by this same function, and compare hashes."""
-    return with_values(base, values)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field
 
-from ctt_ray.config import ConfigError, Frozen, RunConfig, from_tree, leaves
+from ctt_ray.config import ConfigError, Frozen, RunConfig, from_tree, leaves, with_values
 from ctt_ray.tune.folder import Folder, write_text
 from tune_spaces import Fidelity, Space
 
@@ -42,6 +42,11 @@ class Settings(Frozen):
         if self.scheduler == "none":
             return []
         return Fidelity(self.reports, self.grace, self.reduction).rungs(self.iterations, self.base.report.report_every)
+
+
+def applied(base: RunConfig, values: dict[str, Any]) -> RunConfig:
+    """The configuration of a trial: campaign and trial process build it by this same function, and compare hashes."""
+    return with_values(base, values)
 
 
 def settle(space: Space, base: RunConfig, **chosen: Any) -> Settings:

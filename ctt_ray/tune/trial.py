@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 from ctt_ray.config import RunConfig
 from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Session
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
-from ctt_ray.tune.searcher import applied
+from ctt_ray.tune.settings import applied
 
 Run = Callable[[RunConfig, Session], Metrics]
 LOOK_EVERY_S = 1.0  # for the stop file
