@@ -99,6 +99,7 @@ def _round(campaign: Campaign, deadline: float | None) -> Board:
     folder, settings = campaign.folder, campaign.settings
     shutil.rmtree(folder.scratch, ignore_errors=True)
     board = Board(folder, iterations=settings.iterations, total=settings.trials)
+    stopping = scheduler.make_scheduler(board, settings)
     optuna_study = study.rebuild(folder.study, folder.root.name, campaign.space, board.records, settings.points)
     searcher = StudySearcher(board, optuna_study, campaign.space, settings, concurrent=campaign.room.concurrent)
     with stop_requested() as signalled, Progress(board, banner=campaign.banner) as progress:
@@ -107,7 +108,7 @@ def _round(campaign: Campaign, deadline: float | None) -> Board:
             trainable(campaign),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=scheduler.make_scheduler(board, settings),
+                scheduler=stopping,
                 num_samples=-1,  # the searcher knows when it is enough
                 reuse_actors=campaign.workers == 1,
             ),

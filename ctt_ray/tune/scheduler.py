@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,8 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 
 from ctt_ray.train.session import SCORE
 from ctt_ray.tune.board import Board
+from ctt_ray.tune.folder import Record
+from ctt_ray.tune.rungs import Decision, decisions, note
 from ctt_ray.tune.settings import Settings
 from ctt_ray.tune.unsaved import Unsaved
 
@@ -27,17 +30,34 @@ class Asha(Unsaved, AsyncHyperBandScheduler):
         )
         self.board = board
         self.longest = longest
+        self._open: list[tuple[int, str]] = []  # iteration, trial: killed between a report at a rung and its decision
         for record in board.records:
             trial = _named(record.id)
             super().on_trial_add(None, trial)
-            for line in record.lines:
+            undecided = self._undecided(record)
+            for line in record.lines[: len(record.lines) - undecided]:
                 super().on_trial_result(None, trial, line)
+            if undecided:
+                self._open.append((record.iteration, record.id))
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_add(tune_controller, _ours(trial))
 
+    def catch_up(self) -> None:
+        """Decide what a kill came before, and end the trials that had been stopped; done before anything is issued."""
+        for _, id in sorted(self._open):
+            trial = SimpleNamespace(config={"trial": id})
+            self.on_trial_result(None, trial, self.board.record(id).lines[-1])
+        for record in self.board.records:
+            noted = decisions(self.board.folder, record.id) if record.outcome is None else {}
+            if not all(decision.goes_on for decision in noted.values()):
+                self.board.pruned.add(record.id)
+                self.board.end(record.id)
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        before = [len(scores) for _, scores in self._brackets[0]._rungs]
         action: str = super().on_trial_result(tune_controller, _ours(trial), result)
+        self._note(_ours(trial).trial_id, result, before, goes_on=action != TrialScheduler.STOP)
         if result.get("iteration", 0) >= self.longest:
             return str(TrialScheduler.CONTINUE)  # it ends by itself, after its last checkpoint is in place
         if action == TrialScheduler.STOP:
@@ -50,15 +70,35 @@ class Asha(Unsaved, AsyncHyperBandScheduler):
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_remove(tune_controller, _ours(trial))
 
+    def _undecided(self, record: Record) -> bool:
+        """Whether an unfinished trial's last report is one at a rung of which no decision is on file."""
+        at = record.iteration
+        if record.outcome is not None or at >= self.longest or at not in self.rungs():
+            return False
+        return at not in decisions(self.board.folder, record.id)
+
+    def _note(self, id: str, result: dict[str, Any], before: list[int], *, goes_on: bool) -> None:
+        """Write down the decision, if the report came to a rung: it is then the last of that rung's scores."""
+        bracket = self._brackets[0]
+        for (rung, scores), among in zip(bracket._rungs, before, strict=True):
+            if len(scores) > among:
+                cutoff = bracket.cutoff(dict(list(scores.items())[:-1]))
+                known = None if cutoff is None or math.isnan(cutoff) else float(cutoff)
+                decision = Decision(int(rung), int(result["iteration"]), scores[id], among, known, goes_on)
+                note(self.board.folder, id, decision)
+
     def rungs(self) -> dict[int, dict[str, float]]:
         """Iteration → trial id → score: what a decision at that rung looks at."""
         return {int(milestone): dict(recorded) for milestone, recorded in reversed(self._brackets[0]._rungs)}
 
 
 def make_scheduler(board: Board, settings: Settings) -> FIFOScheduler:
+    """To be made before the study is: it may find that trials are already at their end."""
     if not settings.rungs:
         return FIFOScheduler()
-    return Asha(board, grace=settings.rungs[0], longest=settings.iterations, reduction=settings.reduction)
+    asha = Asha(board, grace=settings.rungs[0], longest=settings.iterations, reduction=settings.reduction)
+    asha.catch_up()
+    return asha
 
 
 def _named(id: str) -> SimpleNamespace:
