@@ -172,7 +172,7 @@ class ReportConfig(Frozen):
     report_every: int = Field(1000, ge=1)
     """Steps between two reports; each evaluates."""
     eval_split: str = "val"
-    """The split that is scored."""
+    """The split that is scored, or a part of it: val:0/2; labelled:0/4 keeps a quarter of the labelled images for it."""
     eval_mode: Literal["whole", "slide", "half"] = "whole"
     """Whole image, sliding window of the crop's size, or image and label at half size."""
     eval_limit: int | None = Field(None, ge=1)

@@ -30,7 +30,7 @@ class EvaluateArgs(Frozen):
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """A run's folder, one of its checkpoints, or a campaign's trial."""
     split: str = ""
-    """Of the data set; default: the one the run evaluates on."""
+    """Of the data set, or a part such as val:0/2 or labelled:0/4; default: the one the run evaluates on."""
     data: str = ""
     """Prepared data set with the same classes; default: the run's own."""
     networks: str = ""

@@ -9,18 +9,21 @@ from ctt_ray.engine.evaluation import ENSEMBLE, Mode, evaluate
 from ctt_ray.evaluate.result import Result
 from ctt_ray.restored import Checkpoint, autocast, device, restore
 from ctt_ray.stream import EvalSet
+from data_prep.parts import parse
 from data_prep.schema import MANIFEST, DataError, Manifest, load_manifest
 
 
 def evaluated(checkpoint: Checkpoint, *, data: str, split: str, mode: Mode, names: tuple[str, ...] = ()) -> Result:
-    """Score the networks called `names` (none: all that are offered) over every image with a mask of a split.
+    """Score the networks called `names` (none: all that are offered) over every image with a mask of a split, or of a part of it.
 
     Raises ConfigError for unknown networks, DataError for a data set that is missing, damaged or of other classes."""
     names = names or checkpoint.offered
     checkpoint.check_offered(names)
     manifest = _manifest(checkpoint, data)
-    images = EvalSet(data, split)
+    images = EvalSet(data, split, labelled=checkpoint.config.labelled)
     where = device()
+    if parse(split).of_labelled and split != checkpoint.config.report.eval_split:
+        say(f"warning: {split} is a part of the labelled images, and this run may have been trained on it")
     members = tuple(dict.fromkeys(member for name in names for member in checkpoint.members(name)))
     say(
         f"{checkpoint.folder}, iteration {checkpoint.iteration}: {', '.join(names)} on {split} of {data} ({where.type})"

@@ -10,24 +10,34 @@ import torch
 from torch import Tensor
 
 from ctt_ray.stream.reader import ShardReader
+from ctt_ray.stream.rows import TRAIN, Rows, held_out_rows
+from data_prep.parts import parse
 from data_prep.schema import DataError
 
 
 class EvalSet:
-    """The rows with a mask of a split, every `world`-th one from `rank` on; may be iterated again and again.
+    """The rows with a mask of a split or of a part of one (data_prep.parts has the names), every `world`-th one from
+    `rank` on; may be iterated again and again.
 
-    limit: at most so many over all workers, evenly spread, so that a cheap score sees the whole split."""
+    limit: at most so many over all workers, evenly spread, so that a cheap score sees the whole split.
+    labelled: the run's labelled split, where `split` is a part of it."""
 
-    def __init__(self, folder: str | Path, split: str, limit: int | None = None, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        split: str,
+        limit: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+        *,
+        labelled: str = "",
+    ) -> None:
         """Raises DataError where the split holds no mask, ValueError for a limit below 1 or a rank not in world."""
         if limit is not None and limit < 1:
             raise ValueError(f"limit={limit}: needed is at least 1, or none for the whole split.")
         if not 0 <= rank < world:
             raise ValueError(f"rank={rank} of world={world}: ranks are 0..world-1.")
-        self._reader = ShardReader(folder, split)
-        rows = np.flatnonzero(self._reader.masked())
-        if not rows.size:
-            raise DataError(f"split '{split}' of {folder} holds no mask to score against. Evaluate on another split.")
+        self._reader, rows = _scored(folder, split, labelled)
         if limit is not None and limit < len(rows):
             rows = rows[np.arange(limit) * len(rows) // limit]
         self._rows: list[int] = rows[rank::world].tolist()
@@ -40,3 +50,19 @@ class EvalSet:
         for row in self._rows:
             id_, image, mask = self._reader.read(row)
             yield id_, torch.from_numpy(image).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(mask)[None]
+
+
+def _scored(folder: str | Path, split: str, labelled: str) -> tuple[ShardReader, Rows]:
+    """The reader of the split that holds the images, and their rows, ascending."""
+    part = parse(split)
+    if part.of_labelled:
+        reader = ShardReader(folder, TRAIN)
+        return reader, held_out_rows(reader, labelled, part)
+    reader = ShardReader(folder, part.split)
+    rows = np.flatnonzero(reader.masked())
+    if not rows.size:
+        raise DataError(f"split '{part.split}' of {folder} holds no mask to score against. Evaluate on another split.")
+    if part.parts > 1:
+        ids = reader.column("id")
+        rows = rows[part.places([ids[row] for row in rows])]
+    return reader, rows

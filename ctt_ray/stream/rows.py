@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctt_ray.stream.reader import ShardReader
+from data_prep.parts import Part
 from data_prep.schema import DataError, load_labelled_split
 
 Rows = NDArray[np.int64]
 
+TRAIN = "train"
 ALL = "all"
 _SHOWN = 3
 
@@ -24,22 +26,48 @@ class Choice:
     unlabelled: Rows
 
 
-def choose_rows(reader: ShardReader, labelled: str, *, labelled_as_unlabelled: bool) -> Choice:
+def choose_rows(
+    reader: ShardReader, labelled: str, *, labelled_as_unlabelled: bool, held_out: Part | None = None
+) -> Choice:
     """Rows by the name of a labelled split, or "all" for every row with a mask; the unlabelled rows are the rest.
 
     Where there is no rest, and with labelled_as_unlabelled, the unlabelled stream shows all of train, without
-    the labels. Raises DataError for a split that does not fit the data or labels nothing."""
+    the labels. held_out: a part of the labelled rows that neither stream shows, for it is scored on.
+    Raises DataError for a split that does not fit the data or labels nothing."""
+    everything = np.arange(len(reader), dtype=np.int64)
+    chosen = labelled_rows(reader, labelled)
+    rest = np.setdiff1d(everything, chosen)
+    unlabelled = everything if labelled_as_unlabelled or not rest.size else rest
+    if held_out is None:
+        return Choice(chosen, unlabelled)
+    hidden = held_out_rows(reader, labelled, held_out)
+    if len(hidden) == len(chosen):
+        raise DataError(
+            f"'{held_out}' holds out all {len(chosen)} labelled images of '{labelled}' and leaves none to train on. "
+            "Label more images."
+        )
+    return Choice(np.setdiff1d(chosen, hidden), np.setdiff1d(unlabelled, hidden))
+
+
+def held_out_rows(reader: ShardReader, labelled: str, part: Part) -> Rows:
+    """The part's rows among the labelled ones of train, ascending. Raises DataError where it is empty."""
+    rows = labelled_rows(reader, labelled)
+    ids = reader.column("id")
+    return rows[part.places([ids[row] for row in rows])]
+
+
+def labelled_rows(reader: ShardReader, labelled: str) -> Rows:
+    """All rows that the labelled split names, ascending. Raises DataError where there are none."""
+    if not labelled:
+        raise DataError("a part of the labelled images needs the name of the run's labelled split.")
     masked = reader.masked()
-    chosen = masked.copy() if labelled == ALL else _named(reader, labelled, masked)
-    if not chosen.any():
+    rows = np.flatnonzero(masked if labelled == ALL else _named(reader, labelled, masked)).astype(np.int64)
+    if not rows.size:
         raise DataError(
             f"'{labelled}' labels no image of {reader.folder}: nothing to learn from. "
             f"Make a split with `python -m data_prep split {reader.folder} --labelled 1/8`."
         )
-    rest = ~chosen
-    everything = np.arange(len(reader), dtype=np.int64)
-    unlabelled = everything if labelled_as_unlabelled or not rest.any() else everything[rest]
-    return Choice(everything[chosen], unlabelled)
+    return rows
 
 
 def _named(reader: ShardReader, name: str, masked: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -14,13 +14,13 @@ from torch import Tensor
 from ctt_ray.batch import Batch
 from ctt_ray.stream.loaders import Loaders
 from ctt_ray.stream.reader import ShardReader
-from ctt_ray.stream.rows import choose_rows
+from ctt_ray.stream.rows import TRAIN, choose_rows
 from ctt_ray.stream.shares import Counters, Lane, Shares
 from ctt_ray.stream.source import BatchSource
 from ctt_ray.stream.views import ViewSpec
+from data_prep.parts import Part
 from data_prep.schema import DataError, Manifest
 
-TRAIN = "train"
 _LABELLED, _UNLABELLED = 0, 1  # stream numbers
 
 
@@ -46,14 +46,16 @@ class SegStream:
         world: int = 1,
         loaders: int = 0,
         labelled_as_unlabelled: bool = False,
+        held_out: Part | None = None,
     ) -> None:
         """labelled: a name in splits/, or "all" (see `choose_rows`, also for what is unlabelled then). Batch sizes are
         global; this worker, `rank` of `world`, yields its share. batch_unlabelled 0: that half of a batch is empty.
-        crop, scale, flip, rotation: see ViewSpec. Raises ValueError for settings, DataError for data that do not work.
+        crop, scale, flip, rotation: see ViewSpec. held_out: a part of the labelled images that neither half shows.
+        Raises ValueError for settings, DataError for data that do not work.
         """
         _check(batch_labelled, batch_unlabelled, seed, rank, world)
         self._reader = ShardReader(folder, TRAIN)
-        rows = choose_rows(self._reader, labelled, labelled_as_unlabelled=labelled_as_unlabelled)
+        rows = choose_rows(self._reader, labelled, labelled_as_unlabelled=labelled_as_unlabelled, held_out=held_out)
         per_shard = self._reader.rows_per_shard
         self._shares = Shares(
             labelled=Lane(_LABELLED, rows.labelled, per_shard(rows.labelled), batch_labelled),

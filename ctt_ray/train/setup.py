@@ -10,6 +10,7 @@ from ctt_ray.engine.networks import build_students
 from ctt_ray.maths import losses, metrics
 from ctt_ray.plan import Plan
 from ctt_ray.stream import EvalSet, SegStream
+from data_prep.parts import parse
 
 CLASS_WEIGHT_RANGE = (0.1, 10.0)  # a class in a handful of pixels must not drown the rest
 
@@ -18,6 +19,7 @@ def open_stream(config: RunConfig, plan: Plan, *, rank: int = 0, world: int = 1)
     """The training stream. Raises ConfigError for settings that cannot be, DataError for data that cannot be read."""
     if not config.data:
         raise ConfigError("no data set named; give --data FOLDER (a folder made by `python -m data_prep`)")
+    scored = parse(config.report.eval_split)
     try:
         return SegStream(
             config.data,
@@ -33,6 +35,7 @@ def open_stream(config: RunConfig, plan: Plan, *, rank: int = 0, world: int = 1)
             world=world,
             loaders=config.stream.loaders,
             labelled_as_unlabelled=config.stream.labelled_as_unlabelled,
+            held_out=scored if scored.of_labelled else None,
         )
     except ValueError as error:  # a batch smaller than the world, a crop that cannot be
         raise ConfigError(str(error)) from None
@@ -41,7 +44,7 @@ def open_stream(config: RunConfig, plan: Plan, *, rank: int = 0, world: int = 1)
 def check(config: RunConfig, plan: Plan) -> None:
     """Open the data and build the networks once, to find mistakes before a cluster starts. Raises ConfigError or DataError."""
     stream = open_stream(config, plan)
-    EvalSet(config.data, config.report.eval_split)
+    EvalSet(config.data, config.report.eval_split, labelled=config.labelled)
     build_students(plan, config.net, classes=len(stream.manifest.classes), seed=config.seed)
 
 
@@ -86,7 +89,9 @@ def _warn_of_missing_classes(plan: Plan, stream: SegStream) -> None:
 
 def score(engine: Engine, config: RunConfig, *, limit: int | None, rank: int, world: int) -> dict[str, float]:
     """mIoU in per cent of students, teachers and, with several students, of the students' mean probability."""
-    images = EvalSet(config.data, config.report.eval_split, limit=limit, rank=rank, world=world)
+    images = EvalSet(
+        config.data, config.report.eval_split, limit=limit, rank=rank, world=world, labelled=config.labelled
+    )
     with engine.accelerator.autocast():
         matrices = evaluate(
             engine.networks,

@@ -62,6 +62,15 @@ def test_table_on_stdout_and_progress_on_stderr(run: Path, capsys: pytest.Captur
     assert "data-set level, one confusion matrix, ignore=255, absent classes: " in out
 
 
+def test_parts_of_a_split(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counts = [scored(capsys, run, "--split", f"val:{part}/2", "--networks", "s0")["images"] for part in (0, 1)]
+    assert counts == [2, 1]
+    assert main([str(run), "--split", "labelled:0/2", "--networks", "s0"]) == 0
+    assert "may have been trained on it" in capsys.readouterr().err
+    assert main([str(run), "--split", "val:2/2"]) == 3
+    assert "counted from 0" in capsys.readouterr().err
+
+
 def test_last_best_and_one_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last, best = scored(capsys, run), scored(capsys, run, "--which", "best")
     assert (last["iteration"], best["iteration"]) == (4, 2)

@@ -51,3 +51,30 @@ def test_what_cannot_be_scored_is_refused(dataset: Path, small_data, row) -> Non
         EvalSet(dataset, "val", rank=1)
     with pytest.raises(DataError, match="holds no mask to score against"):
         EvalSet(small_data([row("a", 1, masked=False)]), "train")
+
+
+def ids(*args: object, **changes: object) -> list[str]:
+    return [id_ for id_, _, _ in EvalSet(*args, **changes)]  # type: ignore[arg-type]
+
+
+def test_parts_of_a_split_are_its_images_cut_without_overlap(dataset: Path) -> None:
+    one, two = ids(dataset, "val:0/2"), ids(dataset, "val:1/2")
+    assert not set(one) & set(two) and sorted([len(one), len(two)]) == [2, 3]
+    assert sorted(one + two) == ids(dataset, "val")  # the images without mask are in neither
+    assert one == sorted(one) and ids(dataset, "val:0/2", limit=1) == one[:1]
+    assert [ids(dataset, "val:0/2", None, rank, 2) for rank in (0, 1)] == [one[0::2], one[1::2]]
+
+
+def test_parts_of_the_labelled_images_are_read_from_train(dataset: Path) -> None:
+    parts = [ids(dataset, f"labelled:{part}/2", labelled="few") for part in (0, 1)]
+    assert sorted(parts[0] + parts[1]) == sorted(["train0", "train5", "train6", "train14", "train31"])
+    assert len(ids(dataset, "labelled:0/4", labelled="all")) == 8  # a quarter of the 32 rows with a mask
+
+
+def test_parts_that_cannot_be_scored(dataset: Path) -> None:
+    with pytest.raises(DataError, match="'labelled:5/9' is empty: there are 5 images"):
+        EvalSet(dataset, "labelled:5/9", labelled="few")
+    with pytest.raises(DataError, match=r"no split 'tset'.*train, val"):
+        EvalSet(dataset, "tset:0/2")
+    with pytest.raises(DataError, match="name of the run's labelled split"):
+        EvalSet(dataset, "labelled:0/2")

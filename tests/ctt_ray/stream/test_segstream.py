@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctt_ray.batch import Batch, Samples
-from ctt_ray.stream import SegStream
+from ctt_ray.stream import EvalSet, SegStream
 from ctt_ray.stream.order import sample_key
+from data_prep.parts import Part
 from data_prep.schema import PADDING, VOID, DataError
 
 LABELLED = {0, 5, 6, 14, 31}
@@ -228,3 +229,28 @@ def test_splits_that_do_not_fit_are_refused(dataset: Path, split_writer) -> None
 def test_data_without_any_mask_is_refused(small_data, row) -> None:
     with pytest.raises(DataError, match="labels no image"):
         stream(small_data([row("a", 1, masked=False)]), labelled="all")
+
+
+@pytest.mark.parametrize("labelled", ["few", "all"])
+@pytest.mark.parametrize("labelled_as_unlabelled", [False, True])
+def test_a_held_out_image_is_in_neither_half(dataset: Path, labelled: str, labelled_as_unlabelled: bool) -> None:
+    part = Part("labelled", 1, 3)
+    whole = stream(dataset, labelled=labelled, labelled_as_unlabelled=labelled_as_unlabelled)
+    hidden = {int(id_[5:]) for id_, _, _ in EvalSet(dataset, str(part), labelled=labelled)}
+    source = stream(dataset, labelled=labelled, labelled_as_unlabelled=labelled_as_unlabelled, held_out=part)
+    for half in ("labelled", "unlabelled"):
+        before, after = (set(rows_seen(s, half, 200)) for s in (whole, source))
+        assert after == before - hidden and not after & hidden
+    assert hidden and source.labelled_count == whole.labelled_count - len(hidden)
+
+
+def test_held_out_images_of_a_fully_labelled_set_are_not_unlabelled_either(fully_labelled: Path) -> None:
+    source = stream(fully_labelled, labelled="all", held_out=Part("labelled", 0, 2))
+    assert (source.labelled_count, source.unlabelled_count) == (19, 19)
+    assert set(rows_seen(source, "unlabelled", 38)) == set(rows_seen(source, "labelled", 38))
+
+
+def test_somebody_must_be_left_to_train_on(dataset: Path, split_writer) -> None:
+    split_writer(dataset, "one", ["train0"])
+    with pytest.raises(DataError, match="holds out all 1 labelled images of 'one'"):
+        stream(dataset, labelled="one", held_out=Part("labelled", 0, 2))

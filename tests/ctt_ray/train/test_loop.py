@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from safetensors.torch import load_file
 
 from ctt_ray import cli
 from ctt_ray.config import ConfigError, RunConfig, with_values
+from ctt_ray.stream import EvalSet
+from ctt_ray.stream.reader import ShardReader
 from ctt_ray.train.loop import run
 from ctt_ray.train.session import Interrupted, LocalSession, read_results
 from data_prep.schema import DataError
@@ -157,3 +160,23 @@ def test_a_class_that_no_labelled_image_shows_is_warned_of(
     assert missing, "one image shows every class: choose a smaller picture"
     run(config, LocalSession(tmp_path))
     assert f"no labelled image shows {', '.join(missing)}" in capsys.readouterr().err
+
+
+def test_a_run_scores_a_part_and_never_trains_on_labelled_images_held_out(
+    tiny_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[str, int]] = []
+    once = ShardReader.read
+
+    def noted(reader: ShardReader, row: int) -> object:
+        read.append((reader.split, row))
+        return once(reader, row)
+
+    monkeypatch.setattr(ShardReader, "read", noted)
+    config = with_values(tiny_config, {"eval_split": "labelled:0/4", "iterations": 24, "report_every": 24})
+    hidden = EvalSet(config.data, "labelled:0/4", labelled=config.labelled)._rows
+    metrics = run(config, LocalSession(tmp_path))
+    assert float(metrics["miou"]) >= 0 and {split for split, _ in read} == {"train"}
+    seen = Counter(row for _, row in read)
+    assert len(hidden) == 2 and [seen[row] for row in hidden] == [1, 1]  # by the one evaluation
+    assert len(set(seen) - set(hidden)) == 22  # all others were trained on
