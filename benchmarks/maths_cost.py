@@ -14,7 +14,9 @@ from ctt_ray.maths import bank, contrast
 # Rows, classes, slots, features: VOC crops of 321 at stride 8, a batch of 5, 70 % of the pixels sure (DeepLabV2).
 ROWS, CLASSES, SLOTS, DIM = 5817, 21, 128, 256
 TAU = 0.1
-FUSED_AT_MOST = 1.05  # of the class loop's CPU time, forward and backward; measured 0.79 to 0.94; what it saves is memory
+FUSED_AT_MOST = (
+    1.05  # of the class loop's CPU time, forward and backward; measured 0.79 to 0.94; what it saves is memory
+)
 PUSH_AT_MOST = 0.8  # of lean Python queues, stacked for every loss; measured 0.57
 
 

@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from tune_spaces.space import Axis, Fidelity, Space, SpaceError, Trial
+from tune_spaces.axis import Axis
+from tune_spaces.space import Fidelity, Space, SpaceError, Trial
 
 __all__ = ["NAMES", "Axis", "Fidelity", "Space", "SpaceError", "Trial", "load", "scaled_down"]
 
-NAMES = ("voc", "cityscapes", "camvid", "demo")
+NAMES = ("voc", "cityscapes", "camvid", "methods", "demo")
 
 
 def load(name: str) -> Space:

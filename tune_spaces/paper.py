@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from tune_spaces.space import Trial
@@ -20,17 +21,36 @@ DEFAULTS = {
 }
 
 
+# What each method reads of them.
+READS = {
+    "supervised": ("lr",),
+    "mean_teacher": ("lambda_ct", "ema_step", "lr"),
+    "ctt": tuple(DEFAULTS),
+}
+
+
 def suggest(
-    trial: Trial, *, lr: tuple[float, float] = (1e-4, 1e-2), ema_step: tuple[float, float] = (5e-4, 5e-2)
+    trial: Trial,
+    *,
+    lr: tuple[float, float] = (1e-4, 1e-2),
+    ema_step: tuple[float, float] = (5e-4, 5e-2),
+    reads: Collection[str] = READS["ctt"],
 ) -> dict[str, Any]:
-    """The ranges; lr and ema_step can be moved, for a run's length and batch decide where they belong."""
-    values: dict[str, Any] = {
-        name: trial.suggest_float(name, 0.01, 10.0, log=True) for name in ("lambda_ct", "lambda_hc", "lambda_lc")
-    }
-    values |= {name: trial.suggest_float(name, 0.05, 1.0, log=True) for name in ("tau_hc", "tau_lc")}
-    values["phi"] = trial.suggest_float("phi", 0.5, 0.99)
-    values["n_q"] = trial.suggest_categorical("n_q", (32, 64, 128, 256, 512))
-    # The distance from 1 is what matters and spans two powers of ten, so it is drawn and not the decay itself.
-    values["ema_decay"] = round(1.0 - trial.suggest_float("ema_step", *ema_step, log=True), 9)
+    """The ranges of those that the method reads; lr and ema_step can be moved, for a run's length and batch decide
+    where they belong."""
+    values: dict[str, Any] = {}
+    for name in ("lambda_ct", "lambda_hc", "lambda_lc"):
+        if name in reads:
+            values[name] = trial.suggest_float(name, 0.01, 10.0, log=True)
+    for name in ("tau_hc", "tau_lc"):
+        if name in reads:
+            values[name] = trial.suggest_float(name, 0.05, 1.0, log=True)
+    if "phi" in reads:
+        values["phi"] = trial.suggest_float("phi", 0.5, 0.99)
+    if "n_q" in reads:
+        values["n_q"] = trial.suggest_categorical("n_q", (32, 64, 128, 256, 512))
+    if "ema_step" in reads:
+        # The distance from 1 is what matters and spans two powers of ten, so it is drawn and not the decay itself.
+        values["ema_decay"] = round(1.0 - trial.suggest_float("ema_step", *ema_step, log=True), 9)
     values["lr"] = trial.suggest_float("lr", *lr, log=True)
     return values

@@ -1,4 +1,4 @@
-"""What a space is, and two ways to ask its `suggest` without a sampler: for a point's values, for a picture of itself.
+"""What a space is, and how its `suggest` is asked without a sampler: for a point's values, for a picture of itself.
 
 `suggest(trial)` is define-by-run: it calls the trial's suggest_float, suggest_int and suggest_categorical as Optuna's
 with the space's own parameter names and returns the configuration values that follow. Standard library only.
@@ -6,26 +6,23 @@ with the space's own parameter names and returns the configuration values that f
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
-Value = float | int | str | bool
+from tune_spaces import walk
+from tune_spaces.axis import Axis, Value
+
 Params = Mapping[str, Value]
+GRID_LIMIT = 100_000
 
 
 class SpaceError(ValueError):
     """A space that cannot be used; says what is wrong and what to do."""
 
 
-class Trial(Protocol):
-    """What `suggest` may ask."""
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float: ...
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+Trial = walk.Asks  # what `suggest` may ask
 
 
 @dataclass(frozen=True)
@@ -58,23 +55,6 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One parameter of a space; `when` names the choice that it depends on, if any."""
-
-    name: str
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    choices: tuple[Value, ...] = ()
-    when: str = ""
-
-    def describe(self) -> str:
-        if self.choices:
-            return " | ".join(str(choice) for choice in self.choices)
-        return f"{self.low:g} … {self.high:g}" + (" log" if self.log else "")
-
-
-@dataclass(frozen=True)
 class Space:
     """A search space. base: configuration values by their own names · points: parameters tried first, in order ·
     trials: how many a campaign has unless told otherwise."""
@@ -92,8 +72,23 @@ class Space:
         return self.suggest(Given(params))
 
     def axes(self) -> list[Axis]:
-        """Every parameter, those behind a condition too."""
-        return list(_explore(self.suggest, {}).values())
+        """Every parameter, those behind conditions too."""
+        return walk.axes(walk.branches(self.suggest))
+
+    def derived(self) -> list[walk.Derived]:
+        """The configuration values that are computed from parameters, not searched themselves."""
+        return walk.derived(self.suggest, walk.branches(self.suggest))
+
+    def grid(self, levels: int) -> list[dict[str, Value]]:
+        """Every combination of choices and of `levels` values a range. Raises SpaceError beyond GRID_LIMIT."""
+        found = itertools.islice(walk.every(self.suggest, lambda axis: axis.levels(levels)), GRID_LIMIT + 1)
+        points = [path.params for path in found]
+        if len(points) > GRID_LIMIT:
+            raise SpaceError(
+                f"the grid of space '{self.name}' with {levels} levels a range has more than {GRID_LIMIT:,} points; "
+                "use fewer levels, a smaller space, or another sampler"
+            )
+        return points
 
 
 class Given:
@@ -126,50 +121,3 @@ class Given:
         if value not in choices:
             raise SpaceError(f"parameter '{name}' is {value!r}, not one of {list(choices)}")
         return value
-
-
-class Recorder:
-    """Notes what is asked; answers with the pinned choice, else the first choice or the lower end."""
-
-    def __init__(self, pinned: Mapping[str, Any]) -> None:
-        self.axes: dict[str, Axis] = {}
-        self._pinned = pinned
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float:
-        self.axes[name] = Axis(name, float(low), float(high), log)
-        return float(low)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        self.axes[name] = Axis(name, low, high, log)
-        return low
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        self.axes[name] = Axis(name, choices=tuple(choices))
-        return self._pinned.get(name, choices[0])
-
-
-def _asked(suggest: Callable[[Trial], Any], pinned: Mapping[str, Any]) -> dict[str, Axis]:
-    recorder = Recorder(pinned)
-    suggest(recorder)
-    return recorder.axes
-
-
-def _explore(
-    suggest: Callable[[Trial], Any], pinned: Mapping[str, Any], known: frozenset[str] = frozenset()
-) -> dict[str, Axis]:
-    """Axes under the pinned choices that are not `known`, and those that only another choice of one of them shows."""
-    found = {name: axis for name, axis in _asked(suggest, pinned).items() if name not in known}
-    for axis in list(found.values()):
-        branches = {choice: _asked(suggest, {**pinned, axis.name: choice}) for choice in axis.choices}
-        for name in {name: None for branch in branches.values() for name in branch if name not in known}:
-            where = [choice for choice, branch in branches.items() if name in branch]
-            if len(where) == len(branches):
-                continue
-            new = name not in found
-            found[name] = replace(branches[where[0]][name], when=f"{axis.name} = {' | '.join(map(str, where))}")
-            if new and found[name].choices:
-                behind = _explore(suggest, {**pinned, axis.name: where[0]}, known | (frozenset(found) - {name}))
-                found |= {other: deeper for other, deeper in behind.items() if other not in found}
-    return found

@@ -65,9 +65,9 @@ def banner(space: Space) -> str:
 
 
 def remedy(space: Space) -> str:
-    where = space.base["data"]
+    where = str(space.base["data"])
     return (
-        f"`python -m data_prep {space.name} --raw PATH --out {where}`, "
+        f"`python -m data_prep {Path(where).name} --raw PATH --out {where}`, "
         f"then `python -m data_prep split {where} --labelled 1/8`, or name prepared data with --data."
     )
 

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from ctt_ray import methods
-from ctt_ray.config import MethodParams, RunConfig, leaves, with_values
+from ctt_ray.config import RunConfig, leaves, with_values
 from tune_spaces import NAMES, Fidelity, Space, SpaceError, load, scaled_down
 from tune_spaces.__main__ import describe, main
 from tune_spaces.paper import DEFAULTS
@@ -41,22 +41,37 @@ def test_every_point_makes_a_configuration_and_a_plan(space: Space) -> None:
         methods.build(config.method, config.params.model_dump())
 
 
+def method_of(space: Space, values: dict[str, object]) -> str:
+    return str({**space.base, **values}["method"])
+
+
 def test_the_nine_are_searched_and_each_is_a_leaf_that_the_method_reads(space: Space) -> None:
-    values = space.values(space.points[0])
-    assert set(values) == NINE
-    assert set(values) <= set(leaves())
-    read = methods.parameters(str(space.base["method"]))
-    assert set(values) & set(MethodParams.model_fields) <= set(read)
+    """Of the nine each method gets those that it reads, and no others."""
+    for point in space.points:
+        values = space.values(point)
+        read = methods.parameters(method_of(space, values))
+        assert set(values) - {"method"} == NINE & {"lr", *read}
+        assert set(values) <= set(leaves())
+    assert set(space.values(space.points[0])) - {"method"} == NINE
 
 
 def test_each_searched_value_changes_the_configuration(space: Space) -> None:
     base = with_values(RunConfig(), space.base)
-    first = space.values(space.points[0])
-    plain = with_values(base, first).hash()
-    drawn = _draw(space, seed=1)
-    for name in first:
-        assert drawn[name] != first[name]
-        assert with_values(base, {**first, name: drawn[name]}).hash() != plain, name
+    seen = set()
+    for point in space.points:
+        values = space.values(point)
+        plain = with_values(base, values).hash()
+        drawn = next(
+            drawn
+            for drawn in (_draw(space, seed) for seed in range(60))
+            if method_of(space, drawn) == method_of(space, values)
+            and all(drawn[name] != values[name] for name in set(values) - {"method"})
+        )
+        assert set(drawn) == set(values)
+        for name in set(values) - {"method"}:
+            assert with_values(base, {**values, name: drawn[name]}).hash() != plain, name
+        seen.add(method_of(space, values))
+    assert len({with_values(base, {"method": name}).hash() for name in seen}) == len(seen)
 
 
 def test_draws_stay_valid_and_their_parameters_give_the_same_values_again(space: Space) -> None:
@@ -136,26 +151,6 @@ def test_a_broken_space_says_what_is_wrong(tmp_path: Path, change: str, message:
     )
     with pytest.raises(SpaceError, match=message):
         load(str(path))
-
-
-def test_parameters_behind_choices_are_found_with_their_condition() -> None:
-    def suggest(trial):  # type: ignore[no-untyped-def]
-        if trial.suggest_categorical("method", ["a", "b", "c"]) != "a":
-            if trial.suggest_categorical("deep", [1, 2]) == 2:
-                trial.suggest_float("z", 0.0, 1.0)
-        else:
-            trial.suggest_int("q", 1, 5)
-        trial.suggest_float("always", 0.0, 1.0)
-        return {}
-
-    axes = Space("x", "", {}, suggest, (), Fidelity(1)).axes()
-    assert {axis.name: axis.when for axis in axes} == {
-        "method": "",
-        "q": "method = a",
-        "always": "",
-        "deep": "method = b | c",
-        "z": "deep = 2",
-    }
 
 
 @pytest.mark.parametrize(
