@@ -28,6 +28,10 @@ class ClusterError(Exception):
     """The machine or the cluster cannot do what was asked."""
 
 
+class HaltedError(Exception):
+    """A campaign that must not go on before somebody has looked: its trials say that something is wrong."""
+
+
 def parse(model: type[Args], argv: Sequence[str] | None, *, prog: str, description: str, **defaults: Any) -> Args:
     """`argv` → `model` by tyro: every field is a flag by its own name, groups show in the help. Exits 2 on a mistake."""
     return tyro.cli(
@@ -100,6 +104,7 @@ def guarded(function: Callable[[], int]) -> int:
     from ctt_ray.train.session import Interrupted
 
     codes = {ConfigError: USAGE, PlanError: USAGE, DataError: DATA, ClusterError: ENVIRONMENT, Interrupted: RESUMABLE}
+    codes |= {HaltedError: TRIALS_FAILED}
     try:
         return function()
     except tuple(codes) as error:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ctt_ray import methods
 from ctt_ray.config import ConfigError, RunConfig
 from ctt_ray.plan import Plan
+from ctt_ray.train.built import built_hash, differences
 from ctt_ray.train.session import Interrupted, Metrics, Session
 
 if TYPE_CHECKING:
     from ctt_ray.engine import Engine
     from ctt_ray.stream import SegStream
+
+
+class Diverged(FloatingPointError):
+    """A loss is no number any more; nothing is saved after it."""
 
 
 def plan_of(config: RunConfig) -> Plan:
@@ -24,8 +31,8 @@ def plan_of(config: RunConfig) -> Plan:
 def run(config: RunConfig, session: Session) -> Metrics:
     """Train to the last iteration, reporting on the way; a session with a checkpoint goes on from it.
 
-    Returns the last report. Raises ConfigError or DataError before the first step for what cannot be trained, Interrupted
-    after saving when the session asks to stop.
+    Returns the last report. Raises ConfigError or DataError before the first step for what cannot be trained, Diverged at the
+    first report with a loss that is not finite, Interrupted after saving when the session asks to stop.
     """
     from ctt_ray.train.setup import build  # torch is loaded here, not when the command line is read
 
@@ -41,8 +48,10 @@ def run(config: RunConfig, session: Session) -> Metrics:
         stop = session.stopping() and not last
         if stop or last or engine.iteration % config.report.report_every == 0:
             spent = seconds + time.monotonic() - started
+            losses = engine.meter.read()
+            _check_finite(losses, engine.iteration)
             scores = {} if stop else _scores(engine, config, last=last, rank=session.rank, world=session.world)
-            metrics = {**_facts(engine, spent), **engine.meter.read(), **scores}
+            metrics = {**_facts(engine, spent), **losses, **scores}
             best = _better(best, metrics)
             metrics |= best
             extra = {
@@ -83,14 +92,15 @@ def _data_facts(stream: SegStream) -> dict[str, object]:
 
 
 def _facts(engine: Engine, seconds: float) -> Metrics:
-    config = engine.config
     facts: Metrics = {
         "iteration": engine.iteration,
         "seconds": round(seconds, 2),
         "lr": next(iter(engine.optimisers.values())).param_groups[0]["lr"],
-        "config_hash": config.hash(),
+        "config_hash": built_hash(engine),
         "plan_hash": engine.plan.hash(),
     }
+    if wrong := differences(engine):
+        facts["not_applied"] = ", ".join(f"{name} is {value:g} in the run" for name, value in wrong.items())
     fill = [count for counts in engine.banks.fill().values() for count in counts]
     if fill:
         facts |= {
@@ -99,6 +109,13 @@ def _facts(engine: Engine, seconds: float) -> Metrics:
             "bank/opened_at": engine.banks.opened_at,
         }
     return facts
+
+
+def _check_finite(losses: Mapping[str, float], iteration: int) -> None:
+    """The losses are means since the last report, so one step that was not finite shows in them. Equal on all workers."""
+    wrong = [f"{name} is {value}" for name, value in losses.items() if not math.isfinite(value)]
+    if wrong:
+        raise Diverged(f"diverged before iteration {iteration}: {', '.join(wrong)}; a lower learning rate may help")
 
 
 def _scores(engine: Engine, config: RunConfig, *, last: bool, rank: int, world: int) -> Metrics:

@@ -93,6 +93,7 @@ def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
                 address=args.address,
                 workers=args.workers,
                 max_hours=args.max_hours,
+                allow_twins=args.allow_twins,
                 banner=asked.banner.partition("\n")[0],
             )
         )

@@ -56,6 +56,8 @@ class TuneArgs(Frozen):
     """GPUs a worker of a trial (may be a fraction); default: 1 where there are any."""
     concurrent: int | None = Field(None, ge=1)
     """Most trials at once; default: what fits, but at most a quarter of the trials."""
+    allow_twins: bool = False
+    """Go on where two different samples gave bit-identical curves, that is, where a parameter has no effect."""
     dry_run: bool = False
     """Print space, points, arithmetic and forecast, and stop."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False

@@ -10,17 +10,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ctt_ray.tune import twins
 from ctt_ray.tune.folder import Folder, Issued, Outcome, Record
 
 log = logging.getLogger("ctt_ray.tune")
 
 
 class Board:
-    def __init__(self, folder: Folder, *, iterations: int, total: int) -> None:
+    def __init__(self, folder: Folder, *, iterations: int, total: int, allow_twins: bool = False) -> None:
         self.folder = folder
         self.iterations = iterations
         self.total = total
         self.stopping = ""  # why the campaign is being stopped; trials that end now have not finished
+        self.allow_twins = allow_twins
+        self.halt = ""  # why it must not go on at all before somebody has looked
         self.pruned: set[str] = set()  # ids that the scheduler has stopped
         self.live: dict[str, str] = {}  # Ray's trial id → ours
         self._records = {record.id: record for record in folder.records()}
@@ -72,11 +75,18 @@ class Board:
         )
         return self._records[id]
 
+    def compare(self, record: Record) -> None:
+        """Halt the campaign if the ended trial has the same curve as one that was sampled otherwise."""
+        if not self.allow_twins and (other := twins.twin_of(record, self.records)):
+            self.halt = twins.explain(record, other)
+
     def reconcile(self) -> None:
         """Write the outcomes that a kill came before: of trials that had raised. The other unfinished ones go on."""
         for record in self.records:
             if record.outcome is None and self.folder.error(record.id):
                 self.end(record.id)
+        if not self.allow_twins:
+            self.halt = twins.twins(self.records)
 
 
 def judge(record: Record, *, iterations: int, error: str, pruned: bool) -> Outcome:

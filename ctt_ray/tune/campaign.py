@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ray import tune
 
-from ctt_ray.cli import ClusterError
+from ctt_ray.cli import ClusterError, HaltedError
 from ctt_ray.train.session import Interrupted
 from ctt_ray.train.signals import stop_requested
 from ctt_ray.tune import results, scheduler, study
@@ -37,6 +37,7 @@ class Campaign:
     """What a campaign needs. run: what trains a trial (see trial.Work), the project's own loop unless told otherwise.
 
     node: this machine, for the cluster that `local` starts · workers: of Ray Train, per trial · banner: shown on top.
+    allow_twins: go on where two samples gave one curve (twins.py).
     """
 
     folder: Folder
@@ -49,28 +50,32 @@ class Campaign:
     max_hours: float | None = None
     run: Run | str = LOOP
     banner: str = ""
+    allow_twins: bool = False
 
 
 def run_campaign(campaign: Campaign) -> list[Record]:
     """Bring the campaign to its total and return its trials. Called again after any kill, it goes on from the folder.
 
-    Raises Interrupted when it was stopped before the end (signal or max_hours), ClusterError when trials cannot be run.
+    Raises Interrupted when it was stopped before the end (signal or max_hours), ClusterError when trials cannot be run,
+    HaltedError when they show that something is wrong.
     The caller holds the folder's lock.
     """
     folder = campaign.folder
     folder.stop.unlink(missing_ok=True)
-    board = Board(folder, iterations=campaign.settings.iterations, total=campaign.settings.trials)
+    board = _board(campaign)
     board.reconcile()
     with _logged(folder.log):
         log.info("start: %d of %d trials finished", board.finished, board.total)
         try:
-            if board.finished < board.total:
+            if board.finished < board.total and not board.halt:
                 board = _run(campaign)
         except KeyboardInterrupt:
             board.stopping = "ended at once"
         finally:
             records = folder.records()
             results.write(folder, records, campaign.settings)
+        if board.halt:
+            raise HaltedError(board.halt)
         finished = sum(record.outcome is not None for record in records)
         if finished < board.total:
             why = f"stopped, {board.stopping}: {finished} of {board.total} trials finished"
@@ -78,6 +83,13 @@ def run_campaign(campaign: Campaign) -> list[Record]:
             raise Interrupted(f"{why}; the same command goes on")
         log.info("done")
         return records
+
+
+def _board(campaign: Campaign) -> Board:
+    settings = campaign.settings
+    return Board(
+        campaign.folder, iterations=settings.iterations, total=settings.trials, allow_twins=campaign.allow_twins
+    )
 
 
 def _run(campaign: Campaign) -> Board:
@@ -98,7 +110,7 @@ def _run(campaign: Campaign) -> Board:
 def _round(campaign: Campaign, deadline: float | None) -> Board:
     folder, settings = campaign.folder, campaign.settings
     shutil.rmtree(folder.scratch, ignore_errors=True)
-    board = Board(folder, iterations=settings.iterations, total=settings.trials)
+    board = _board(campaign)
     stopping = scheduler.make_scheduler(board, settings)
     optuna_study = study.rebuild(folder.study, folder.root.name, campaign.space, board.records, settings.points)
     searcher = StudySearcher(board, optuna_study, campaign.space, settings, concurrent=campaign.room.concurrent)

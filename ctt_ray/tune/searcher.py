@@ -77,6 +77,7 @@ class StudySearcher(Unsaved, Searcher):
         state = STATES[record.outcome.state]
         value = record.outcome.miou if state == optuna.trial.TrialState.COMPLETE else None
         self.study.tell(trial, value, state=state)
+        self.board.compare(record)
 
     def _tell_steps(self, record: Record) -> None:
         trial = self._asked[record.id]

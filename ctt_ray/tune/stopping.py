@@ -37,6 +37,8 @@ class Ender(Unsaved, Stopper, Callback):
             self._stop("asked to stop")
         elif self._deadline is not None and time.monotonic() >= self._deadline:
             self._stop("the hours given are over")
+        elif self.board.halt:
+            self._stop(self.board.halt)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False

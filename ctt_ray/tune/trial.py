@@ -77,7 +77,8 @@ def check_applied(issued: Issued, metrics: Metrics) -> None:
     built = metrics.get("config_hash")
     if built != issued.config_hash:
         raise NotApplied(
-            f"the run built configuration {built}, sampled was {issued.config_hash}; its result is worth nothing"
+            f"{metrics.get('not_applied') or 'the run has another configuration'}: it built {built}, sampled was "
+            f"{issued.config_hash}; its result is worth nothing"
         )
 
 

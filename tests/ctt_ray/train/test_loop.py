@@ -16,7 +16,7 @@ from ctt_ray import cli
 from ctt_ray.config import ConfigError, RunConfig, with_values
 from ctt_ray.stream import EvalSet
 from ctt_ray.stream.reader import ShardReader
-from ctt_ray.train.loop import run
+from ctt_ray.train.loop import Diverged, run
 from ctt_ray.train.session import Interrupted, LocalSession, read_results
 from data_prep.schema import DataError
 
@@ -72,6 +72,14 @@ def test_reports_name_every_network_and_the_hashes(tiny_config: RunConfig, tmp_p
     assert metrics["miou"] == max(metrics["miou/s0"], metrics["miou/s1"])
     assert metrics["config_hash"] == tiny_config.hash()
     assert metrics["best/miou"] == max(line["miou"] for line in read_results(tmp_path))
+
+
+def test_a_run_that_diverges_says_so_and_saves_nothing_after(tiny_config: RunConfig, tmp_path: Path) -> None:
+    config = with_values(tiny_config, {"lr": 1e12, "lr_head_factor": 1.0})
+    with pytest.raises(Diverged, match=r"diverged before iteration 4: s0/sup is nan"):
+        run(config, LocalSession(tmp_path))
+    assert [line["iteration"] for line in read_results(tmp_path)] == [2]
+    assert last_checkpoint(tmp_path).name == "00000002"
 
 
 def test_sigterm_saves_and_exits_75(tiny_config: RunConfig, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A campaign whose runs compute a formula instead of training: python analytic.py FOLDER TRIALS [SECONDS A STEP].
 
 Started by test_campaign.py as its own process, so that it can be killed and so that Ray is its alone. Trials 0003 (if
-`broken` stands in the folder) raise or train something else than was sampled.
+`broken` stands in the folder) raise or train something else than was sampled; with `twins` there, two trials are alike.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def suggest(trial: Trial) -> dict[str, float]:
 
 
 def main(root: Path, trials: int, pause: float) -> int:
-    space = Space("analytic", "", {"iterations": ITERATIONS, "report_every": EVERY}, suggest, POINTS, Fidelity(8, 1, 2))
     folder = Folder(root)
+    points = TWINS if (root / "twins").exists() else POINTS
+    space = Space("analytic", "", {"iterations": ITERATIONS, "report_every": EVERY}, suggest, points, Fidelity(8, 1, 2))
     asked = settings_of.settle(space, with_values(RunConfig(), space.base), trials=trials)
     broken = (root / "broken").exists()
 
@@ -66,6 +67,7 @@ def main(root: Path, trials: int, pause: float) -> int:
     return report(Plan(folder, Choice(space, "", "all"), asked, "", ""), records, as_json=True)
 
 
+TWINS = ({"lr": 0.01, "phi": 0.75}, {"lr": 0.01, "phi": 0.25})
 POINTS = ({"lr": 0.01, "phi": 0.75}, {"lr": 0.02, "phi": 0.25}, {"lr": 0.1, "phi": 0.5})
 
 if __name__ == "__main__":

@@ -137,3 +137,16 @@ def test_a_trial_whose_process_dies_goes_on_from_its_checkpoint(tmp_path: Path) 
     assert [line["iteration"] for line in after.lines] == list(range(10, 90, 10))
     assert len({line["pid"] for line in after.lines}) == 2  # the lines before the kill are the old process's
     assert len(folder.records()) == 2
+
+
+def test_twins_halt_the_campaign_with_an_explanation(folder: Folder) -> None:
+    """phi reaches no loss of the formula: two trials that differ in nothing else have one curve."""
+    folder.root.mkdir(parents=True)
+    (folder.root / "twins").touch()
+    process = start(folder, trials=6)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == cli.TRIALS_FAILED, err
+    assert out == ""
+    assert "were sampled differently (phi " in err
+    assert "had no effect" in err
+    assert sum(record.outcome is not None for record in folder.records()) < 6

@@ -54,7 +54,7 @@ def test_another_configuration_than_sampled_fails_the_trial(
         return {}
 
     one_trial(work(folder, settings, run), "0000")
-    assert folder.error("0000").startswith("NotApplied: the run built configuration")
+    assert folder.error("0000").startswith("NotApplied: the run has another configuration: it built")
 
 
 def test_an_exception_becomes_the_trials_error_and_a_new_attempt_clears_it(
