@@ -41,6 +41,11 @@ def joined(
         raise ClusterError(
             f"no Ray cluster at '{address}': {error}. Start one with `ray start --head`, or use --address local."
         ) from None
+    except Exception as error:  # Ray raises a plain one where its own processes were not up within 30 s
+        ray.shutdown()
+        raise ClusterError(
+            f"Ray did not start on this machine: {error} A busy machine may be the reason: give the same command again."
+        ) from None
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from ray.train.torch import TorchTrainer
 
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
-from ctt_ray.train import worker
+from ctt_ray.train import snapshot, worker
 from ctt_ray.train.cluster import joined
 from ctt_ray.train.progress import line
 from ctt_ray.train.session import RESULTS, SCORE, Metrics
@@ -43,7 +43,9 @@ def launch(
 
     show: one line a report on stderr.   Raises ClusterError when workers died more than `max_failures` times.
     """
-    storage = storage if "://" in storage else str(Path(storage).resolve())
+    if "://" not in storage:
+        storage = str(Path(storage).resolve())
+        snapshot.mend(Path(storage, name))
     resources = {"CPU": cpus_per_worker} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
     trainer = TorchTrainer(
         worker.train,

@@ -107,10 +107,13 @@ class LocalSession:
 def read_results(folder: Path) -> list[Metrics]:
     """The reports of a run so far; a line cut short by a kill is left out."""
     path = folder / RESULTS
-    if not path.is_file():
-        return []
+    return parse_lines(path.read_text()) if path.is_file() else []
+
+
+def parse_lines(content: str) -> list[Metrics]:
+    """One report a line; a line that a kill has cut short is left out."""
     lines: list[Metrics] = []
-    for text in path.read_text().splitlines():
+    for text in content.splitlines():
         try:
             lines.append(json.loads(text))
         except json.JSONDecodeError:

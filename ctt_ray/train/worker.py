@@ -12,7 +12,7 @@ import ray.train
 
 from ctt_ray.config import RunConfig
 from ctt_ray.train.loop import run
-from ctt_ray.train.session import RESULTS, Metrics
+from ctt_ray.train.session import RESULTS, Metrics, parse_lines
 
 
 def train(loop_config: dict[str, Any]) -> None:
@@ -86,6 +86,6 @@ class ResultFile:
 def read_lines(filesystem: Any, path: str) -> list[Metrics]:
     try:
         with filesystem.open_input_stream(path) as source:
-            return [json.loads(line) for line in source.read().decode().splitlines()]
+            return parse_lines(source.read().decode())
     except FileNotFoundError:
         return []
