@@ -106,13 +106,13 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
 
     from ctt_ray.tune import results
 
-    best = results.best(records)
+    best = results.best(records, asked.settings.levels)
     failed = [record for record in records if results.state(record) == "failed"]
     folder = asked.folder
     paths = {"best": folder.best, "trials": folder.table, "study": folder.study, "log": folder.log}
     if as_json:
-        rows = [results.row(record, asked.settings) for record in records]
-        found = {"best": best and results.row(best, asked.settings), "trials": rows, "failed": len(failed)}
+        rows = {row["trial"]: row for row in results.rows(records, asked.settings)}
+        found = {"best": best and rows[best.id], "trials": list(rows.values()), "failed": len(failed)}
         print(
             json.dumps({**found, "rehearsal": asked.settings.rehearsal, "paths": {k: str(v) for k, v in paths.items()}})
         )

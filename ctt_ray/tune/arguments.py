@@ -92,6 +92,7 @@ def plan(args: TuneArgs) -> Plan:
         scheduler=args.scheduler,
         rehearsal=choice.rehearsal,
         trials=total.trials,
+        added=stored.added if stored else 0,
     )
     _check_points(choice.space, asked, overrides(args.overrides))
     if stored is not None:

@@ -16,6 +16,7 @@ from ctt_ray.cli import ClusterError, HaltedError
 from ctt_ray.train.session import Interrupted
 from ctt_ray.train.signals import stop_requested
 from ctt_ray.tune import results, scheduler, study
+from ctt_ray.tune.alive import Steering
 from ctt_ray.tune.board import Board, log
 from ctt_ray.tune.capacity import Capacity, Node
 from ctt_ray.tune.cluster import cluster
@@ -64,11 +65,12 @@ def run_campaign(campaign: Campaign) -> list[Record]:
     folder.stop.unlink(missing_ok=True)
     board = _board(campaign)
     board.reconcile()
-    with _logged(folder.log):
+    with _logged(folder.log), Steering(folder, campaign.settings) as steering:
+        steering.follow(board)
         log.info("start: %d of %d trials finished", board.finished, board.total)
         try:
             if board.finished < board.total and not board.halt:
-                board = _run(campaign)
+                board = _run(campaign, steering)
         except KeyboardInterrupt:
             board.stopping = "ended at once"
         finally:
@@ -92,13 +94,14 @@ def _board(campaign: Campaign) -> Board:
     )
 
 
-def _run(campaign: Campaign) -> Board:
+def _run(campaign: Campaign, steering: Steering) -> Board:
     """Rounds of Ray Tune until the total is reached: Ray may drop a trial, the folder does not."""
     deadline = None if campaign.max_hours is None else time.monotonic() + campaign.max_hours * 3600
     with cluster(campaign.address, campaign.room, campaign.node, workers=campaign.workers):
         before = -1
         while True:
-            board = _round(campaign, deadline)
+            board = _round(campaign, deadline, steering)
+            board.total = steering.total()
             if board.stopping or board.finished >= board.total:
                 return board
             if board.finished == before:
@@ -107,15 +110,17 @@ def _run(campaign: Campaign) -> Board:
             before = board.finished
 
 
-def _round(campaign: Campaign, deadline: float | None) -> Board:
+def _round(campaign: Campaign, deadline: float | None, steering: Steering) -> Board:
     folder, settings = campaign.folder, campaign.settings
     shutil.rmtree(folder.scratch, ignore_errors=True)
-    board = _board(campaign)
+    board = steering.follow(_board(campaign))
     stopping = scheduler.make_scheduler(board, settings)
     optuna_study = study.rebuild(folder.study, folder.root.name, campaign.space, board.records, settings.points)
     searcher = StudySearcher(board, optuna_study, campaign.space, settings, concurrent=campaign.room.concurrent)
-    with stop_requested() as signalled, Progress(board, banner=campaign.banner) as progress:
-        ender = Ender(board, signalled=signalled, deadline=deadline, polite=campaign.workers == 1)
+    with stop_requested() as signalled, Progress(board, banner=campaign.banner, levels=settings.levels) as progress:
+        ender = Ender(
+            board, signalled=lambda: signalled() or steering.stop_asked, deadline=deadline, polite=campaign.workers == 1
+        )
         tuner = tune.Tuner(
             trainable(campaign),
             tune_config=tune.TuneConfig(

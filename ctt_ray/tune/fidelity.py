@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ctt_ray.train.session import SCORE
 from ctt_ray.tune.folder import Record
 
+ENOUGH = 8  # trials at a level that a comparison of many looks for
+
 
 @dataclass(frozen=True)
 class Level:
@@ -43,11 +45,35 @@ def score_at(record: Record, step: int) -> float | None:
     return None
 
 
+def last(record: Record) -> float | None:
+    """The score of its last report, or None: no report, not a number, or it failed."""
+    return score_at(record, record.iteration)
+
+
 def highest(ladder: Sequence[Level], least: int = 1) -> Level | None:
     """The highest level that at least `least` trials reached, or None where none has."""
     return next((level for level in reversed(ladder) if level.reached >= least), None)
 
 
-def reached(record: Record, ladder: Iterable[Level]) -> int:
-    """The highest step of the ladder at which this trial has a score; 0 below the first."""
-    return max((level.step for level in ladder if score_at(record, level.step) is not None), default=0)
+def common(ladder: Sequence[Level], least: int = ENOUGH) -> Level | None:
+    """The level to compare many trials at: the highest that `least` trials reached, else the fullest one, else None."""
+    fullest = max(ladder, key=lambda level: level.reached, default=None)
+    return highest(ladder, least) or (fullest if fullest is not None and fullest.reached else None)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far up the ladder a trial came, and its score there: what it is ranked by."""
+
+    step: int
+    miou: float
+
+
+def standing(record: Record, steps: Iterable[int]) -> Standing | None:
+    """Of a trial that did not fail, at the highest of these steps that it has a score at; below the first (or without
+    steps) at its last report; None without a report that is a number."""
+    for step in sorted(steps, reverse=True):
+        if (score := score_at(record, step)) is not None:
+            return Standing(step, score)
+    score = last(record)
+    return None if score is None else Standing(record.iteration, score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import Any
 
 from ray.tune import Callback
@@ -13,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ctt_ray.tune.board import Board, log
+from ctt_ray.tune.fidelity import Standing, standing
 from ctt_ray.tune.folder import Record
 from ctt_ray.tune.results import best, short, state
 from ctt_ray.tune.unsaved import Unsaved
@@ -24,8 +26,9 @@ REFRESH_S = 0.5
 class Progress(Unsaved, Callback):
     """Follows the board. Use as a context manager: the block is drawn between enter and exit."""
 
-    def __init__(self, board: Board, *, banner: str = "") -> None:
+    def __init__(self, board: Board, *, banner: str = "", levels: Sequence[int] = ()) -> None:
         self.board = board
+        self.levels = levels  # iterations at which trials are compared
         self.banner = banner
         self._console = Console(file=sys.stderr)
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
@@ -66,9 +69,10 @@ class Progress(Unsaved, Callback):
         """The status in a few lines."""
         lines = [self.banner] if self.banner else []
         lines.append(f"{counts(self.board)} · {clock(time.monotonic() - self._started)}")
-        top = best(self.board.records)
-        if top is not None:
-            lines.append(f"best so far: {described(top, self.board.iterations)}")
+        top = best(self.board.records, self.levels)
+        at = top and standing(top, self.levels)
+        if top and at:
+            lines.append(f"best so far: {described(top, self.board.iterations, at)}")
         for id in self.board.live.values():
             record = self.board.record(id)
             score = "" if record.miou is None else f"  mIoU {record.miou:.2f}"
@@ -98,9 +102,11 @@ def ended(record: Record, iterations: int) -> str:
     return f"trial {state(record)} {described(record, iterations)}"
 
 
-def described(record: Record, iterations: int) -> str:
+def described(record: Record, iterations: int, at: Standing | None = None) -> str:
+    """at: where it is compared with others; default: at its last report."""
+    step, score = (at.step, at.miou) if at else (record.iteration, record.miou)
     values = "  ".join(f"{name} {short(value)}" for name, value in record.issued.values.items())
-    return f"{record.id}  mIoU {record.miou:.2f} at {record.iteration}/{iterations}  {values}"
+    return f"{record.id}  mIoU {score:.2f} at {step}/{iterations}  {values}"
 
 
 def clock(seconds: float) -> str:

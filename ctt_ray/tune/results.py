@@ -10,10 +10,23 @@ from typing import Any
 from rich.table import Table
 
 from ctt_ray.cli import to_yaml
+from ctt_ray.tune import fidelity
 from ctt_ray.tune.folder import Folder, Record, write_text
 from ctt_ray.tune.settings import Settings, applied
 
-COLUMNS = ("trial", "state", "miou", "iteration", "iterations", "seconds", "rehearsal", "config_hash", "reason")
+COLUMNS = (
+    "trial",
+    "state",
+    "miou",
+    "iteration",
+    "iterations",
+    "common_miou",
+    "common_iteration",
+    "seconds",
+    "rehearsal",
+    "config_hash",
+    "reason",
+)
 TOP = 10
 
 
@@ -21,25 +34,34 @@ def state(record: Record) -> str:
     return record.outcome.state if record.outcome else "unfinished"
 
 
-def ranking(records: Sequence[Record]) -> list[Record]:
-    """Those with a score that did not fail, furthest first, then best first: different lengths do not compare."""
-    scored = [record for record in records if record.miou is not None and state(record) != "failed"]
-    return sorted(scored, key=lambda record: (-record.iteration, -(record.miou or 0.0), record.id))
+def ranking(records: Sequence[Record], steps: Sequence[int] = ()) -> list[Record]:
+    """Those with a score that did not fail, by the highest of these steps that they reached, then by their score there:
+    scores at different lengths do not compare. Without steps the last report counts."""
+    found = [(fidelity.standing(record, steps), record) for record in records]
+    ranked = sorted((-at.step, -at.miou, record.id, record) for at, record in found if at is not None)
+    return [record for *_, record in ranked]
 
 
-def best(records: Sequence[Record]) -> Record | None:
-    """The best of those that came furthest, or None before the first report."""
-    return next(iter(ranking(records)), None)
+def best(records: Sequence[Record], steps: Sequence[int] = ()) -> Record | None:
+    """The best of those that came furthest up these steps, or None before the first report."""
+    return next(iter(ranking(records, steps)), None)
 
 
-def row(record: Record, settings: Settings) -> dict[str, Any]:
-    """A trial as one line of trials.csv: facts, then its parameters."""
+def common(records: Sequence[Record], settings: Settings) -> fidelity.Level | None:
+    """The level that a column compares all trials at; None while none of them is reached."""
+    return fidelity.common(fidelity.levels(records, settings.rungs, settings.iterations))
+
+
+def row(record: Record, settings: Settings, level: fidelity.Level | None = None) -> dict[str, Any]:
+    """A trial as one line of trials.csv: facts, then its parameters. level: where all are compared."""
     facts = {
         "trial": record.id,
         "state": state(record),
-        "miou": None if state(record) == "failed" else record.miou,
+        "miou": fidelity.last(record),
         "iteration": record.iteration,
         "iterations": settings.iterations,
+        "common_miou": None if level is None else fidelity.score_at(record, level.step),
+        "common_iteration": None if level is None else level.step,
         "seconds": record.seconds,
         "rehearsal": str(settings.rehearsal).lower(),
         "config_hash": record.issued.config_hash,
@@ -48,44 +70,68 @@ def row(record: Record, settings: Settings) -> dict[str, Any]:
     return {**facts, **record.issued.values}
 
 
-def write(folder: Folder, records: Sequence[Record], settings: Settings) -> Record | None:
-    """trials.csv of all trials and best.yaml of the best one, which is returned."""
+def rows(records: Sequence[Record], settings: Settings) -> list[dict[str, Any]]:
+    level = common(records, settings)
+    return [row(record, settings, level) for record in records]
+
+
+def as_csv(records: Sequence[Record], settings: Settings) -> str:
+    """A line a trial, a column a parameter that any of them has."""
     names = list(dict.fromkeys(name for record in records for name in record.issued.values))
     text = io.StringIO()
     table = csv.DictWriter(text, [*COLUMNS, *names], lineterminator="\n")
     table.writeheader()
-    table.writerows(row(record, settings) for record in records)
-    write_text(folder.table, text.getvalue())
-    found = best(records)
+    table.writerows(rows(records, settings))
+    return text.getvalue()
+
+
+def write(folder: Folder, records: Sequence[Record], settings: Settings) -> Record | None:
+    """trials.csv of all trials and best.yaml of the best one, which is returned."""
+    write_text(folder.table, as_csv(records, settings))
+    found = best(records, settings.levels)
     if found is not None:
         config = applied(settings.base, found.issued.values)
-        reached = f"{found.iteration} of {settings.iterations} iterations"
-        head = f"# trial {found.id} of {folder.root.name}: mIoU {found.miou:.2f} at {reached}"
+        at = fidelity.standing(found, settings.levels)
+        assert at is not None
+        head = f"# trial {found.id} of {folder.root.name}: mIoU {at.miou:.2f} at {at.step} of {settings.iterations} iterations"
         head += "; a rehearsal on built-in data\n" if settings.rehearsal else "\n"
         write_text(folder.best, head + to_yaml(config))
     return found
 
 
-def as_table(records: Sequence[Record], settings: Settings) -> Table:
-    """The top trials for a terminal or a file."""
-    ranked = ranking(records)[:TOP]
+def as_table(records: Sequence[Record], settings: Settings, *, every: bool = False) -> Table:
+    """The top trials for a terminal or a file: how far each came, its score there, and its score where all are compared.
+    every: all of them, those that failed or have no score last."""
+    ranked = ranking(records, settings.levels)
+    ranked = ranked + [record for record in records if record not in ranked] if every else ranked[:TOP]
+    level = common(records, settings)
     names = list(dict.fromkeys(name for record in ranked for name in record.issued.values))
     title = f"{len(ranked)} of {len(records)} trials, furthest and best first"
     table = Table(title=title + (" · REHEARSAL on built-in data" if settings.rehearsal else ""), title_justify="left")
-    for name in ("trial", "mIoU", "iterations", "state"):
-        table.add_column(name, justify="right" if name in ("mIoU", "iterations") else "left", no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
+    facts = {
+        "trial": "left",
+        "mIoU": "right",
+        "iterations": "right",
+        f"at {level.step if level else 0}": "right",
+        "state": "left",
+    }
+    for name, side in {**facts, **dict.fromkeys(names, "right")}.items():
+        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
     for record in ranked:
-        reached = f"{record.iteration}/{settings.iterations}"
-        table.add_row(
+        there = None if level is None else fidelity.score_at(record, level.step)
+        cells = [
             record.id,
-            f"{record.miou:.2f}",
-            reached,
+            number(record.miou),
+            f"{record.iteration}/{settings.iterations}",
+            number(there),
             state(record),
-            *(short(record.issued.values.get(n)) for n in names),
-        )
+        ]
+        table.add_row(*cells, *(short(record.issued.values.get(name)) for name in names))
     return table
+
+
+def number(score: float | None) -> str:
+    return "-" if score is None else f"{score:.2f}"
 
 
 def short(value: object) -> str:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field
 
 from ctt_ray.config import ConfigError, Frozen, RunConfig, from_tree, leaves, with_values
+from ctt_ray.tune import requests
 from ctt_ray.tune.folder import Folder, write_text
 from tune_spaces import Fidelity, Space
 
@@ -18,7 +19,8 @@ Scheduler = Literal["asha", "none"]
 
 
 class Settings(Frozen):
-    """A campaign's parameters beside the space's code. `trials` is the total, the only one that may still change."""
+    """A campaign's parameters beside the space's code. `trials` is the total, the only one that may still change; `added`
+    of them came by requests (requests.py)."""
 
     space: str
     base: RunConfig
@@ -31,6 +33,7 @@ class Settings(Frozen):
     scheduler: Scheduler = "asha"
     rehearsal: bool = False
     trials: int = Field(ge=1)
+    added: int = Field(0, ge=0)
 
     @property
     def iterations(self) -> int:
@@ -42,6 +45,11 @@ class Settings(Frozen):
         if self.scheduler == "none":
             return []
         return Fidelity(self.reports, self.grace, self.reduction).rungs(self.iterations, self.base.report.report_every)
+
+    @property
+    def levels(self) -> list[int]:
+        """Iterations at which trials are compared: the rungs and the full length."""
+        return [*self.rungs, self.iterations]
 
 
 def applied(base: RunConfig, values: dict[str, Any]) -> RunConfig:
@@ -87,11 +95,18 @@ def total(stored: int | None, asked: int, extend: int, finished: int) -> Total:
 
 
 def load(folder: Folder) -> Settings | None:
-    """The settings of an existing campaign. Raises ConfigError for a file that cannot be read."""
+    """The settings of an existing campaign, its total with what requests have added since they were written."""
     if not folder.settings.is_file():
         return None
     tree = yaml.safe_load(folder.settings.read_text())
-    return Settings(**{**tree, "base": from_tree(tree["base"])})
+    found = Settings(**{**tree, "base": from_tree(tree["base"])})
+    added = requests.added(folder)
+    return found.model_copy(update={"trials": found.trials + added - found.added, "added": added})
+
+
+def current_total(folder: Folder, settings: Settings) -> int:
+    """Trials in all: the settings' total, and what was added since they were read."""
+    return settings.trials + requests.added(folder) - settings.added
 
 
 def save(folder: Folder, settings: Settings) -> None:
@@ -113,7 +128,7 @@ def check_same(path: Path, stored: Settings, asked: Settings) -> None:
 
 
 def _flat(settings: Settings) -> dict[str, Any]:
-    tree = settings.model_dump(mode="json", exclude={"trials"})
+    tree = settings.model_dump(mode="json", exclude={"trials", "added"})
     base = tree.pop("base")
     for name, path in leaves().items():
         node: Any = base

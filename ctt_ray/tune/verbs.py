@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from ctt_ray.config import ConfigError, nearest
 
 # verb → "module:function"; the function takes the arguments after the verb and returns the exit code
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "status": "ctt_ray.tune.status:status",
+    "trials": "ctt_ray.tune.listing:trials",
+    "stop": "ctt_ray.tune.steer:stop",
+    "extend": "ctt_ray.tune.steer:extend",
+}
 
 
 def is_verb(argv: Sequence[str]) -> bool:

@@ -18,6 +18,8 @@ import pytest
 from optuna.trial import TrialState
 
 from ctt_ray import cli
+from ctt_ray.tune import requests
+from ctt_ray.tune.__main__ import main
 from ctt_ray.tune.folder import Folder
 from ctt_ray.tune.results import best, state
 
@@ -150,3 +152,28 @@ def test_twins_halt_the_campaign_with_an_explanation(folder: Folder) -> None:
     assert "were sampled differently (phi " in err
     assert "had no effect" in err
     assert sum(record.outcome is not None for record in folder.records()) < 6
+
+
+def test_extend_and_stop_reach_a_running_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Folder(tmp_path / "camp")
+
+    def verb(name: str, *args: str) -> dict[str, Any]:
+        assert main([name, str(folder.root), *args, "--json"]) == cli.DONE
+        said: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return said
+
+    running = start(folder, 2, pause=0.1)
+    wait_until(lambda: any(record.lines for record in folder.records()), running)
+    assert verb("extend", "3")["total"] == 5
+    wait_until(lambda: len(folder.records()) > 2, running)  # taken up without a restart
+    found = verb("status")
+    assert (found["state"], found["pid"], found["total"]) == ("running", running.pid, 5)
+    assert verb("stop")["asked"] is True
+    _, err = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == cli.RESUMABLE and "asked to stop" in err, err
+    stopped = verb("status")
+    assert stopped["state"] == "stopped" and "asked to stop" in stopped["why"]
+
+    finish(start(folder, 2))  # the command that started it
+    check_whole(folder, 5)
+    assert not requests.stop_asked(folder) and verb("status")["state"] == "finished"

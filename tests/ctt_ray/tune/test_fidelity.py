@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ctt_ray.tune.fidelity import Level, at, highest, levels, reached
+from ctt_ray.tune.fidelity import Level, Standing, at, common, highest, levels, standing
 from ctt_ray.tune.folder import Folder, Record
 
 
@@ -44,5 +44,17 @@ def test_the_highest_level_with_enough_trials(records: list[Record]) -> None:
 
 
 def test_how_far_up_the_ladder_a_trial_came(records: list[Record]) -> None:
+    found = [standing(record, [10, 20, 40, 80]) for record in records]
+    assert found == [Standing(80, 50.0), Standing(10, 90.0), Standing(20, 40.0), None, Standing(10, 20.0)] + [
+        Standing(20, 44.0),
+        None,
+    ]
+    assert standing(records[4], []) == Standing(15, 66.0)  # no level reached: its last report
+    assert standing(records[4], [40]) == Standing(15, 66.0)
+
+
+def test_the_level_where_many_are_compared(records: list[Record]) -> None:
     ladder = levels(records, [10, 20, 40], 80)
-    assert [reached(record, ladder) for record in records] == [80, 10, 20, 0, 10, 20, 0]
+    assert common(ladder, 3) == Level(20, 3)
+    assert common(ladder) == Level(10, 4)  # none has eight: the fullest
+    assert common(levels([], [10], 80)) is None and common([]) is None
