@@ -50,6 +50,8 @@ class MethodParams(Frozen):
     """Which pseudo-labels count."""
     ct_threshold: float = Field(0.968, ge=0, le=1)
     """Confidence (a probability) that ct_gate asks for."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of the run that trains on labels alone, teachers following, before pseudo-labels are learnt from."""
     ct_denominator: Literal["valid", "all"] = "valid"
     """Pixels that the pseudo-label loss is divided by."""
     ema_decay: float = Field(0.99, ge=0, lt=1)

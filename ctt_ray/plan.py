@@ -95,6 +95,7 @@ class Plan:
     follows: tuple[Follow, ...] = ()
     banks: tuple[Bank, ...] = ()
     terms: tuple[Term, ...] = ()
+    warmup: float = 0.0  # share of the run on labels alone; followers follow and banks fill meanwhile
     bank_gate: Literal["all_full", "present_classes"] = "all_full"
     mixer: Literal["none", "cutmix", "classmix"] = "none"
     joint_forward: bool = False
@@ -194,4 +195,6 @@ class Plan:
             options = ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in term.options.items())
             lines.append(f"term    {term.learner}  {term.name} x {term.weight:g}  peers {peers}  ({options})")
         lines.append(f"mixer   {self.mixer}")
+        if self.warmup:
+            lines.append(f"warmup  the first {self.warmup:.0%} of the run on labels alone")
         return "\n".join(lines)

@@ -66,7 +66,9 @@ class Engine:
 
     @property
     def uses_unlabelled(self) -> bool:
-        return bool(self.plan.routes or self.plan.terms)
+        """Whether this step learns from unlabelled images: the plan does, and its warm-up is over."""
+        warm = self.iteration >= self.plan.warmup * self.config.optim.iterations
+        return warm and bool(self.plan.routes or self.plan.terms)
 
     # -- the step ------------------------------------------------------------------------------------------------------
 
@@ -169,6 +171,8 @@ class Engine:
         loss = self.plan.supervised_weight * self._measured(
             f"{name}/sup", self._supervised(view.labelled[name], labelled)
         )
+        if not self.uses_unlabelled:
+            return loss * world.size()
         for route in self.plan.routes:
             if route.learner == name and route.weight > 0:
                 value = self._measured(

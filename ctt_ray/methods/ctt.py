@@ -25,6 +25,7 @@ def plan(
     ema_decay: float = 0.99,
     ema_buffers: Buffers = "average",
     mixer: Literal["none", "cutmix", "classmix"] = "none",
+    warmup: float = 0.0,
     contrast_reduction: Literal["class", "pixel"] = "class",
     contrast_conf: Literal["own", "cross_teacher"] = "own",
     hc_mask_labelled: bool = True,
@@ -102,6 +103,7 @@ def plan(
         ),
         bank_gate=bank_gate,
         mixer=mixer,
+        warmup=warmup,
         joint_forward=joint_forward,
         colour_per_student=colour_per_student,
     )

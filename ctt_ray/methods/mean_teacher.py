@@ -15,6 +15,7 @@ def plan(
     ema_decay: float = 0.99,
     ema_buffers: Buffers = "average",
     mixer: Literal["none", "cutmix", "classmix"] = "none",
+    warmup: float = 0.0,
     joint_forward: bool = False,
 ) -> Plan:
     """Tarvainen and Valpola 2017 in the hard-label form of the CTT paper's Tables 5 and 6 (n = 1).
@@ -39,5 +40,6 @@ def plan(
         ),
         follows=(Follow(follower="t0", leader="s0", decay=ema_decay, buffers=ema_buffers),),
         mixer=mixer,
+        warmup=warmup,
         joint_forward=joint_forward,
     )
