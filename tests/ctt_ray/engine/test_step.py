@@ -273,3 +273,21 @@ def test_the_meter_averages_over_steps_and_starts_anew() -> None:
         again.step(make_batch(t, unlabelled=False))
     assert again.meter.read()["s0/sup"] == pytest.approx(sum(values) / 3)
     assert again.meter.read() == {}
+
+
+def test_warm_up_is_supervised_training_with_followers_and_then_ends() -> None:
+    """Half of 8 steps: student 0 walks the supervised run's path bit for bit, teachers follow, banks fill; then it leaves it."""
+    values: dict[str, Any] = {"iterations": 8, "bank_gate": "present_classes"}
+    warm, plain = make_engine(warmup=0.5, **values), make_engine("supervised", **values)
+    for number in range(4):
+        warm.step(make_batch(number))
+        plain.step(make_batch(number))
+    assert torch.equal(parameters(warm)["s0"], parameters(plain)["s0"])
+    assert not torch.equal(parameters(warm)["t0"], parameters(make_engine(**values))["t0"])
+    assert sum(map(sum, warm.banks.fill().values())) > 0
+    assert not [key for key in warm.meter.read() if "ct" in key or "pseudo" in key]
+    for number in range(4, 6):
+        warm.step(make_batch(number))
+        plain.step(make_batch(number))
+    assert not torch.equal(parameters(warm)["s0"], parameters(plain)["s0"])
+    assert {"s0<-t1/ct", "s1<-t0/ct"} <= warm.meter.read().keys()
