@@ -19,7 +19,7 @@ from ctt_ray.config import RunConfig
 from ctt_ray.train import snapshot, worker
 from ctt_ray.train.cluster import joined
 from ctt_ray.train.progress import line
-from ctt_ray.train.session import RESULTS, SCORE, Metrics
+from ctt_ray.train.session import LOOP, RESULTS, SCORE, Metrics, Run
 
 
 def cluster(address: str, *, cpus: float) -> AbstractContextManager[None]:
@@ -38,10 +38,12 @@ def launch(
     callbacks: Sequence[Any] = (),
     max_failures: int = 3,
     show: bool = False,
+    run: Run | str = LOOP,
 ) -> Metrics:
     """Train with Ray Train; the same storage and name go on where they stopped. Returns the last report.
 
-    show: one line a report on stderr.   Raises ClusterError when workers died more than `max_failures` times.
+    show: one line a report on stderr · run: trains the configuration in each worker.
+    Raises ClusterError when workers died more than `max_failures` times.
     """
     if "://" not in storage:
         storage = str(Path(storage).resolve())
@@ -49,7 +51,7 @@ def launch(
     resources = {"CPU": cpus_per_worker} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
     trainer = TorchTrainer(
         worker.train,
-        train_loop_config=config.model_dump(mode="json"),
+        train_loop_config={"config": config.model_dump(mode="json"), "run": run},
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=resources
         ),

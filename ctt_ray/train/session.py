@@ -6,12 +6,15 @@ trials and `--workers 0`. Neither knows any mathematics.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+from ctt_ray.config import RunConfig
 
 Metrics = dict[str, float | int | str]
 CHECKPOINTS = "checkpoints"
@@ -35,6 +38,19 @@ class Session(Protocol):
 
     def stopping(self) -> bool:
         """True once the run has been asked to save and leave."""
+
+
+LOOP = "ctt_ray.train.loop:run"
+Run = Callable[[RunConfig, Session], Metrics]
+
+
+def resolve(run: Run | str) -> Run:
+    """What trains one configuration under a session: a function, or "module:function", imported where the run is."""
+    if not isinstance(run, str):
+        return run
+    module, _, name = run.partition(":")
+    found: Run = getattr(importlib.import_module(module), name)
+    return found
 
 
 class LocalSession:

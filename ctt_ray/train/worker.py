@@ -11,13 +11,12 @@ from typing import Any
 import ray.train
 
 from ctt_ray.config import RunConfig
-from ctt_ray.train.loop import run
-from ctt_ray.train.session import RESULTS, Metrics, parse_lines
+from ctt_ray.train.session import RESULTS, Metrics, parse_lines, resolve
 
 
 def train(loop_config: dict[str, Any]) -> None:
-    """The train function of TorchTrainer; `loop_config` is a RunConfig as plain data."""
-    run(RunConfig.model_validate(loop_config), RaySession())
+    """The train function of TorchTrainer. `config` is a RunConfig as plain data, `run` trains it: see session.resolve."""
+    resolve(loop_config["run"])(RunConfig.model_validate(loop_config["config"]), RaySession())
 
 
 class RaySession:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ray import tune
 
 from ctt_ray.cli import ClusterError, HaltedError
-from ctt_ray.train.session import Interrupted
+from ctt_ray.train.session import LOOP, Interrupted, Run
 from ctt_ray.train.signals import stop_requested
 from ctt_ray.tune import results, scheduler, study
 from ctt_ray.tune.alive import Steering
@@ -25,10 +25,9 @@ from ctt_ray.tune.progress import Progress
 from ctt_ray.tune.searcher import StudySearcher
 from ctt_ray.tune.settings import Settings
 from ctt_ray.tune.stopping import Ender
-from ctt_ray.tune.trial import Run, Work
+from ctt_ray.tune.trial import Work
 from tune_spaces import Space
 
-LOOP = "ctt_ray.train.loop:run"
 DRIVER = {"CPU": 0, "node:__internal_head__": 0.001}  # something must be asked for
 RESTARTS = 3  # of a trial whose process died; it goes on from its checkpoint
 

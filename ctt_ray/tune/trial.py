@@ -7,10 +7,8 @@ for Ray Train's workers, which report through it.
 from __future__ import annotations
 
 import gc
-import importlib
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,10 @@ from ray import tune
 from ray.exceptions import RayError
 
 from ctt_ray.config import RunConfig
-from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Session
+from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Run, resolve
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import applied
 
-Run = Callable[[RunConfig, Session], Metrics]
 LOOK_EVERY_S = 1.0  # for the stop file
 
 
@@ -107,16 +104,9 @@ def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig)
         gpus_per_worker=work.gpus,
         cpus_per_worker=work.cpus,
         callbacks=[TuneReportCallback()],
+        run=work.run,
     )
     check_applied(issued, metrics)
-
-
-def resolve(run: Run | str) -> Run:
-    if not isinstance(run, str):
-        return run
-    module, _, name = run.partition(":")
-    found: Run = getattr(importlib.import_module(module), name)
-    return found
 
 
 class StopFile:

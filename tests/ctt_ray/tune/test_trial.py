@@ -9,11 +9,11 @@ import pytest
 from ray.exceptions import RayActorError
 
 from ctt_ray.config import RunConfig
-from ctt_ray.train.session import Interrupted, Metrics, Session
+from ctt_ray.train.session import Interrupted, Metrics, Session, resolve
 from ctt_ray.tune import trial as trial_of
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import Settings
-from ctt_ray.tune.trial import NotApplied, StopFile, Work, check_applied, one_trial, resolve
+from ctt_ray.tune.trial import NotApplied, StopFile, Work, check_applied, one_trial
 
 Run = Callable[[RunConfig, Session], Metrics]
 
