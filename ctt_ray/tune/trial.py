@@ -17,7 +17,7 @@ from ray import tune
 from ray.exceptions import RayError
 
 from ctt_ray.config import RunConfig
-from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Run, resolve
+from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Run, read_results, resolve
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import applied
 
@@ -85,7 +85,7 @@ def _in_process(work: Work, folder: Folder, issued: Issued, config: RunConfig) -
         if SCORE in metrics:
             tune.report(dict(metrics))  # ends this thread here if the scheduler stops the trial
 
-    session = LocalSession(
+    session = TrialSession(
         folder.trial(issued.id), keep=config.report.keep, on_report=on_report, stopping=StopFile(folder.stop)
     )
     resolve(work.run)(config, session)
@@ -107,6 +107,18 @@ def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig)
         run=work.run,
     )
     check_applied(issued, metrics)
+
+
+class TrialSession(LocalSession):
+    """Repeats the last report that a resumed trial has behind it: a kill may have come between its checkpoint and the
+    campaign's hearing of it, and early stopping is to decide there, not a rung later. Who has heard it hears no more."""
+
+    def resume_from(self) -> Path | None:
+        found = super().resume_from()
+        for metrics in read_results(self.folder)[-1:]:
+            if self.on_report is not None:
+                self.on_report(metrics)
+        return found
 
 
 class StopFile:

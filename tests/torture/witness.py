@@ -165,6 +165,8 @@ def check_rungs(root: Path) -> list[str]:
     for id, trial in look(root).items():
         noted = [line for _, line in json_lines(root / "trials" / id / "rungs.jsonl")]
         for line in noted:
+            if line["iteration"] != line["rung"]:
+                wrong.append(f"{id}: decided at {line['iteration']} what was due at {line['rung']}")
             at_rung.setdefault(line["rung"], []).append((line["among"], id, line))
             if json.loads(trial.lines[line["iteration"]])["miou"] != line["score"]:
                 wrong.append(f"{id}: decided at {line['rung']} on a score that it has not reported")

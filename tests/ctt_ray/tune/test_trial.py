@@ -44,6 +44,27 @@ def test_the_run_gets_the_sampled_configuration_and_reports_reach_ray(
     assert folder.error("0000") == ""
 
 
+def test_a_resumed_trial_repeats_the_report_that_it_resumes_from(
+    folder: Folder, settings: Settings, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill may have come between a checkpoint and the campaign's hearing of its score: it hears before training goes on."""
+    put("0000", {})
+    told: list[object] = []
+    monkeypatch.setattr(trial_of.tune, "report", lambda metrics: told.append(metrics["iteration"]))
+
+    def run(config: RunConfig, session: Session) -> Metrics:
+        found = session.resume_from()
+        told.append("trains")
+        at = 0 if found is None else int(found.name)
+        session.report({"iteration": at + 10, "miou": 5.0, "config_hash": config.hash()}, lambda f: None)
+        session.report({"iteration": at + 20, "miou": 6.0, "config_hash": config.hash()}, None)
+        return {}
+
+    one_trial(work(folder, settings, run), "0000")
+    one_trial(work(folder, settings, run), "0000")
+    assert told == ["trains", 10, 20, 10, "trains", 20, 30]
+
+
 def test_another_configuration_than_sampled_fails_the_trial(
     folder: Folder, settings: Settings, put: Callable[..., None]
 ) -> None:
