@@ -29,6 +29,7 @@ from ctt_ray.train.session import Metrics, Session
 from ctt_ray.tune import campaign as campaigns
 from ctt_ray.tune import settings as settings_of
 from ctt_ray.tune import study
+from ctt_ray.tune.alive import Steering
 from ctt_ray.tune.campaign import Campaign
 from ctt_ray.tune.capacity import Node, capacity
 from ctt_ray.tune.cluster import STORE_BYTES, TRIALS, TUNE
@@ -65,9 +66,10 @@ def ours(trials: int, workers: int, *, sampler: str = "random") -> float:
         folder = Folder(Path(where, "empty"))
         wanted = Campaign(folder, SPACE, asked, room, Node(2), workers=workers, run=empty)
         folder.root.mkdir()
-        begun = time.monotonic()
-        board = campaigns._round(wanted, None)
-        spent = time.monotonic() - begun
+        with Steering(folder, asked) as steering:
+            begun = time.monotonic()
+            board = campaigns._round(wanted, None, steering)
+            spent = time.monotonic() - begun
         assert board.finished == trials and all(record.outcome.state == "complete" for record in board.records)
         return spent
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
 from ray import tune
 
 from ctt_ray.cli import ClusterError, HaltedError
@@ -70,6 +71,8 @@ def run_campaign(campaign: Campaign) -> list[Record]:
         try:
             if board.finished < board.total and not board.halt:
                 board = _run(campaign, steering)
+            else:
+                _study(campaign, board)  # a kill may have come after the last trial's end and before the study's
         except KeyboardInterrupt:
             board.stopping = "ended at once"
         finally:
@@ -93,6 +96,11 @@ def _board(campaign: Campaign) -> Board:
     )
 
 
+def _study(campaign: Campaign, board: Board) -> optuna.Study:
+    folder = campaign.folder
+    return study.rebuild(folder.study, folder.root.name, campaign.space, board.records, campaign.settings.points)
+
+
 def _run(campaign: Campaign, steering: Steering) -> Board:
     """Rounds of Ray Tune until the total is reached: Ray may drop a trial, the folder does not."""
     deadline = None if campaign.max_hours is None else time.monotonic() + campaign.max_hours * 3600
@@ -114,8 +122,9 @@ def _round(campaign: Campaign, deadline: float | None, steering: Steering) -> Bo
     shutil.rmtree(folder.scratch, ignore_errors=True)
     board = steering.follow(_board(campaign))
     stopping = scheduler.make_scheduler(board, settings)
-    optuna_study = study.rebuild(folder.study, folder.root.name, campaign.space, board.records, settings.points)
-    searcher = StudySearcher(board, optuna_study, campaign.space, settings, concurrent=campaign.room.concurrent)
+    searcher = StudySearcher(
+        board, _study(campaign, board), campaign.space, settings, concurrent=campaign.room.concurrent
+    )
     with stop_requested() as signalled, Progress(board, banner=campaign.banner, levels=settings.levels) as progress:
         ender = Ender(
             board, signalled=lambda: signalled() or steering.stop_asked, deadline=deadline, polite=campaign.workers == 1

@@ -100,6 +100,7 @@ class Play:
             row.left = [said for damage in damages if (said := damage(self.root, scene.rng))]
             seen = look(self.root)
             self._orphans += orphans
+        print(f"{self.name}: {killed}; {row.stood}; {row.left}", flush=True)
         self.rows.append(row)
         self._before.append(seen)
         return True

@@ -141,7 +141,10 @@ def _check_reports(folder: Path, trial: Seen) -> list[str]:
 
 def _check_study(root: Path, seen: dict[str, Seen]) -> list[str]:
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(root / "study.journal")))
-    told = optuna.load_study(study_name=root.name, storage=storage).trials
+    try:
+        told = optuna.load_study(study_name=root.name, storage=storage).trials
+    except KeyError:
+        return ["study: there is none"]
     wrong = [f"study: trial {trial.number} is {trial.state.name}" for trial in told if not trial.state.is_finished()]
     if len(told) != len(seen):
         wrong.append(f"study: {len(told)} trials, the files have {len(seen)}")
