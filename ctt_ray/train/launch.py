@@ -19,7 +19,7 @@ from ctt_ray.config import RunConfig
 from ctt_ray.train import snapshot, worker
 from ctt_ray.train.cluster import joined
 from ctt_ray.train.progress import line
-from ctt_ray.train.session import LOOP, RESULTS, SCORE, Metrics, Run
+from ctt_ray.train.session import LOOP, RESULTS, SCORE, Interrupted, Metrics, Run
 
 
 def cluster(address: str, *, cpus: float) -> AbstractContextManager[None]:
@@ -37,28 +37,41 @@ def launch(
     cpus_per_worker: float = 1.0,
     callbacks: Sequence[Any] = (),
     max_failures: int = 3,
+    restarts: bool = True,
+    stop_file: Path | None = None,
     show: bool = False,
     run: Run | str = LOOP,
 ) -> Metrics:
     """Train with Ray Train; the same storage and name go on where they stopped. Returns the last report.
 
-    show: one line a report on stderr · run: trains the configuration in each worker.
-    Raises ClusterError when workers died more than `max_failures` times.
+    show: one line a report on stderr · run: trains the configuration in each worker · restarts: False leaves them all to the
+    caller, so the first failure ends it; only for room to start it waits as long as it takes · stop_file: once it exists
+    the workers save after their next report and leave.
+    Raises ClusterError when workers died more than `max_failures` times, Interrupted when they left early.
     """
+    failing = (
+        ray.train.FailureConfig(max_failures=max_failures, controller_failure_limit=10)
+        if restarts
+        else ray.train.FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=-1)
+    )
     if "://" not in storage:
         storage = str(Path(storage).resolve())
         snapshot.mend(Path(storage, name))
     resources = {"CPU": cpus_per_worker} | ({"GPU": gpus_per_worker} if gpus_per_worker else {})
     trainer = TorchTrainer(
         worker.train,
-        train_loop_config={"config": config.model_dump(mode="json"), "run": run},
+        train_loop_config={
+            "config": config.model_dump(mode="json"),
+            "run": run,
+            "stop_file": stop_file and str(stop_file),
+        },
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=resources
         ),
         run_config=ray.train.RunConfig(
             name=name,
             storage_path=storage,
-            failure_config=ray.train.FailureConfig(max_failures=max_failures, controller_failure_limit=10),
+            failure_config=failing,
             checkpoint_config=ray.train.CheckpointConfig(
                 num_to_keep=config.report.keep + 1, checkpoint_score_attribute=SCORE
             ),
@@ -71,7 +84,10 @@ def launch(
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise ClusterError(f"training failed after {max_failures} restarts: {_cause(error)}") from error
-    return dict(result.metrics or {})
+    metrics = dict(result.metrics or {})
+    if stop_file is not None and int(metrics.get("iteration", 0)) < config.optim.iterations and stop_file.exists():
+        raise Interrupted("asked to stop, saved")
+    return metrics
 
 
 def _cause(error: BaseException) -> str:

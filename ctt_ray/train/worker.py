@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -9,23 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
+from ray.train.collective import broadcast_from_rank_zero
 
 from ctt_ray.config import RunConfig
-from ctt_ray.train.session import RESULTS, Metrics, parse_lines, resolve
+from ctt_ray.train.session import RESULTS, Interrupted, Metrics, parse_lines, resolve
 
 
 def train(loop_config: dict[str, Any]) -> None:
-    """The train function of TorchTrainer. `config` is a RunConfig as plain data, `run` trains it: see session.resolve."""
-    resolve(loop_config["run"])(RunConfig.model_validate(loop_config["config"]), RaySession())
+    """The train function of TorchTrainer. `config` is a RunConfig as plain data, `run` trains it: see session.resolve;
+    `stop_file` is a path or absent."""
+    stop_file = loop_config.get("stop_file")
+    session = RaySession(None if stop_file is None else Path(stop_file))
+    with contextlib.suppress(Interrupted):  # to Ray it would be a failure; launch sees how far the run came
+        resolve(loop_config["run"])(RunConfig.model_validate(loop_config["config"]), session)
 
 
 class RaySession:
     """Rank 0 writes the checkpoint and RUN/result.jsonl; every rank reports, for ray.train.report is a barrier.
 
     A line is written before its checkpoint and dropped on a resume from an earlier one, as in LocalSession.
+    stop_file: rank 0 looks for it at each report and tells the others, so that all leave after the same step.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop_file: Path | None = None) -> None:
+        self._stop_file = stop_file
+        self._stopping = False
         context = ray.train.get_context()
         self.rank: int = context.get_world_rank()
         self.world: int = context.get_world_size()
@@ -54,9 +63,11 @@ class RaySession:
             checkpoint_dir_name=f"iteration_{int(metrics['iteration']):08d}",
             delete_local_checkpoint_after_upload=True,
         )
+        if self._stop_file is not None:
+            self._stopping = broadcast_from_rank_zero(self.rank == 0 and self._stop_file.exists())
 
     def stopping(self) -> bool:
-        return False  # Ray ends its workers itself; what was reported is saved
+        return self._stopping
 
 
 class ResultFile:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctt_ray import cli
-from ctt_ray.tune import verbs
+from ctt_ray.tune import budget, verbs
 from ctt_ray.tune.arguments import Plan, TuneArgs, plan
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def _main(argv: Sequence[str]) -> int:
         if text:
             _say(text)
     nodes, room = _room(args, asked)
+    budget.check(asked.budget, gpus=room.gpus)
     if args.dry_run:
-        _describe(asked, room)
+        _describe(args, asked, room)
         return cli.DONE
     _say("\n".join(room.lines))
     return _run(args, asked, nodes, room)
@@ -65,38 +67,49 @@ def _room(args: TuneArgs, asked: Plan) -> tuple[list[Node], Capacity]:
     return nodes, room
 
 
-def _describe(asked: Plan, room: Capacity) -> None:
-    from ctt_ray.tune.forecast import lines
+def _describe(args: TuneArgs, asked: Plan, room: Capacity) -> None:
+    from ctt_ray.tune import ledger
+    from ctt_ray.tune.forecast import budget_line, lines
     from tune_spaces.__main__ import describe
 
     print(describe(asked.choice.space))
     print(f"\ndata       {asked.settings.base.data}, labelled {asked.settings.base.labelled}")
     print("\n".join([*room.lines, *lines(asked.settings, asked.folder.records(), room.concurrent)]))
+    if asked.budget is not None:
+        print(budget_line(asked.budget, asked.settings, asked.folder, room, workers=args.workers))
+    if entries := ledger.of(asked.folder):
+        print(f"ledger     {ledger.line(entries)}")
     print(f"folder     {asked.folder.root}")
 
 
 def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
     from ctt_ray.tune import data, settings
     from ctt_ray.tune.campaign import Campaign, run_campaign
+    from ctt_ray.tune.failures import Hopeless
 
     with asked.folder.lock():
         if asked.choice.built_in:
             data.make_built_in(asked.choice)
         settings.save(asked.folder, asked.settings)
-        records = run_campaign(
-            Campaign(
-                folder=asked.folder,
-                space=asked.choice.space,
-                settings=asked.settings,
-                room=room,
-                node=nodes[0],
-                address=args.address,
-                workers=args.workers,
-                max_hours=args.max_hours,
-                allow_twins=args.allow_twins,
-                banner=asked.banner.partition("\n")[0],
-            )
+        campaign = Campaign(
+            folder=asked.folder,
+            space=asked.choice.space,
+            settings=asked.settings,
+            room=room,
+            node=nodes[0],
+            address=args.address,
+            workers=args.workers,
+            max_hours=args.max_hours,
+            allow_twins=args.allow_twins,
+            budget=asked.budget,
+            max_failed_share=args.max_failed_share,
+            banner=asked.banner.partition("\n")[0],
         )
+        try:
+            records = run_campaign(campaign)
+        except Hopeless as error:
+            _say(f"error: {error}")
+            records = asked.folder.records()
     return report(asked, records, as_json=args.as_json)
 
 
@@ -104,15 +117,17 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
     """The result on stdout. Exit code 5 if a trial failed: the campaign is whole, its failures want a look."""
     from rich.console import Console
 
-    from ctt_ray.tune import results
+    from ctt_ray.tune import ledger, results
 
     best = results.best(records, asked.settings.levels)
     failed = [record for record in records if results.state(record) == "failed"]
     folder = asked.folder
+    entries = ledger.of(folder)
     paths = {"best": folder.best, "trials": folder.table, "study": folder.study, "log": folder.log}
     if as_json:
         rows = {row["trial"]: row for row in results.rows(records, asked.settings)}
         found = {"best": best and rows[best.id], "trials": list(rows.values()), "failed": len(failed)}
+        found["ledger"] = asdict(ledger.total(entries))
         print(
             json.dumps({**found, "rehearsal": asked.settings.rehearsal, "paths": {k: str(v) for k, v in paths.items()}})
         )
@@ -121,7 +136,7 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
         Console(file=sys.stdout, width=console.width if console.is_terminal else 200).print(
             results.as_table(records, asked.settings)
         )
-        print("\n".join(_paths(paths, best)))
+        print("\n".join([*_paths(paths, best), f"ledger     {ledger.line(entries)}"]))
     for record in failed:
         reason = record.outcome.reason if record.outcome else ""
         _say(f"trial {record.id} failed: {reason} ({folder.trial(record.id)})")

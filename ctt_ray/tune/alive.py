@@ -52,6 +52,12 @@ def read(root: Path) -> Alive | None:
         return None
 
 
+def last_seen(root: Path) -> float:
+    """When the campaign was last alive, in seconds since 1970; 0 for never."""
+    found = read(root)
+    return found.time if found is not None else 0.0
+
+
 class Steering:
     """A thread beside a running campaign: writes the heartbeat, and takes up what `stop` and `extend` asked for.
 

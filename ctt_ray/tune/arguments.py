@@ -13,7 +13,8 @@ from pydantic import Field
 
 from ctt_ray import cli, methods
 from ctt_ray.config import ConfigError, Frozen, RunConfig, with_values
-from ctt_ray.tune import data, settings
+from ctt_ray.tune import budget, data, settings
+from ctt_ray.tune.budget import Budget
 from ctt_ray.tune.folder import Folder
 from ctt_ray.tune.settings import Sampler, Scheduler, Settings
 from tune_spaces import Space, SpaceError, load
@@ -32,6 +33,10 @@ class TuneArgs(Frozen):
     """Add so many trials to a finished campaign."""
     max_hours: float | None = Field(None, gt=0)
     """Stop cleanly after so many hours (exit 75); the same command goes on."""
+    budget: str = ""
+    """Stop cleanly (exit 75) after device hours of all trials of all starts: 12gpuh or 8cpuh; a larger one goes on."""
+    max_failed_share: float = Field(0.5, gt=0, le=1)
+    """Give up (exit 5) when more than this share of the finished trials failed, from the 4th on; 1 never does."""
     storage: Path = Path("campaigns")
     """Folder that campaigns are kept in; on a cluster one that all machines share."""
     name: str = ""
@@ -73,10 +78,12 @@ class Plan:
     settings: Settings
     banner: str
     note: str
+    budget: Budget | None = None
 
 
 def plan(args: TuneArgs) -> Plan:
     """Raises ConfigError, PlanError or DataError for what cannot be run, before anything is written."""
+    allowed = budget.parse(args.budget)
     space = _space(args.space)
     folder = Folder((args.storage / (args.name or space.name)).resolve())
     choice = data.choose(space, data=args.data, labelled=args.labelled, campaign=folder.root, address=args.address)
@@ -97,7 +104,7 @@ def plan(args: TuneArgs) -> Plan:
     _check_points(choice.space, asked, overrides(args.overrides))
     if stored is not None:
         settings.check_same(folder.settings, stored, asked)
-    return Plan(folder, choice, asked, data.banner(space) if choice.rehearsal else "", total.why)
+    return Plan(folder, choice, asked, data.banner(space) if choice.rehearsal else "", total.why, allowed)
 
 
 def _space(name: str) -> Space:

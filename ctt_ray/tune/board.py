@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ctt_ray.tune import twins
-from ctt_ray.tune.folder import Folder, Issued, Outcome, Record
+from ctt_ray.tune import attempts, failures, twins
+from ctt_ray.tune.folder import Folder, Issued, Kind, Outcome, Record
 
 log = logging.getLogger("ctt_ray.tune")
 
@@ -55,18 +56,21 @@ class Board:
         self._records[id] = self.folder.record(id)
         return self._records[id]
 
-    def end(self, id: str, *, lost: str = "") -> Record:
+    def end(self, id: str, *, lost: str = "", kind: Kind = "lost") -> Record:
         """A trial has ended: decide how from its files, write that down. Stopped with the campaign it stays unfinished.
 
-        lost: why its process is gone for good, if it is.
+        lost: why its process is gone for good, if it is, and what kind of failure that is.
         """
         record = self.refresh(id)
         if record.outcome is not None:
             return record
-        outcome = judge(
-            record, iterations=self.iterations, error=lost or self.folder.error(id), pruned=id in self.pruned
-        )
-        if outcome.state == "failed" and self.stopping and not self.folder.error(id):
+        error = lost or self.folder.error(id)
+        outcome = judge(record, iterations=self.iterations, error=error, pruned=id in self.pruned)
+        if lost:
+            outcome = replace(outcome, kind=kind)
+        unfinished = outcome.state == "failed" and self.stopping and not error
+        attempts.settle(self.folder.trial(id), "stopped" if unfinished else outcome.state, now=time.time())
+        if unfinished:
             return record
         self.folder.settle(id, outcome)
         self._records[id] = replace(record, outcome=outcome)
@@ -80,9 +84,12 @@ class Board:
         if not self.allow_twins and (other := twins.twin_of(record, self.records)):
             self.halt = twins.explain(record, other)
 
-    def reconcile(self) -> None:
-        """Write the outcomes that a kill came before: of trials that had raised. The other unfinished ones go on."""
+    def reconcile(self, seen: float = 0.0) -> None:
+        """Write the outcomes that a kill came before: of trials that had raised. The other unfinished ones go on.
+
+        Attempts that were running then were taken from outside, and ended when the campaign was last `seen` alive."""
         for record in self.records:
+            attempts.settle(self.folder.trial(record.id), "preempted", now=seen)
             if record.outcome is None and self.folder.error(record.id):
                 self.end(record.id)
         if not self.allow_twins:
@@ -94,13 +101,15 @@ def judge(record: Record, *, iterations: int, error: str, pruned: bool) -> Outco
     at, score = record.iteration, record.miou
     ended = Outcome("complete", at, score, record.seconds)
     if error:
-        return replace(ended, state="failed", miou=None, reason=error)
+        return replace(ended, state="failed", miou=None, reason=error, kind=failures.kind(error))
     if score is None:
-        return replace(ended, state="failed", reason="it ended without a report")
+        return replace(ended, state="failed", reason="it ended without a report", kind="error")
     if not math.isfinite(score):
-        return replace(ended, state="failed", miou=None, reason=f"mIoU is {score} at iteration {at}")
+        return replace(ended, state="failed", miou=None, reason=f"mIoU is {score} at iteration {at}", kind="diverged")
     if at >= iterations:
         return ended
     if pruned:
         return replace(ended, state="pruned", reason=f"stopped early at {at} of {iterations}")
-    return replace(ended, state="failed", miou=None, reason=f"it ended at {at} of {iterations} iterations")
+    return replace(
+        ended, state="failed", miou=None, reason=f"it ended at {at} of {iterations} iterations", kind="error"
+    )

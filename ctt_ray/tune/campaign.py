@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from ray import tune
 from ctt_ray.cli import ClusterError, HaltedError
 from ctt_ray.train.session import LOOP, Interrupted, Run
 from ctt_ray.train.signals import stop_requested
-from ctt_ray.tune import results, scheduler, study
+from ctt_ray.tune import alive, attempts, budget, failures, ledger, recovery, results, scheduler, stopping, study
 from ctt_ray.tune.alive import Steering
 from ctt_ray.tune.board import Board, log
 from ctt_ray.tune.capacity import Capacity, Node
@@ -25,19 +25,19 @@ from ctt_ray.tune.folder import Folder, Record
 from ctt_ray.tune.progress import Progress
 from ctt_ray.tune.searcher import StudySearcher
 from ctt_ray.tune.settings import Settings
-from ctt_ray.tune.stopping import Ender
 from ctt_ray.tune.trial import Work
+from ctt_ray.tune.waiting import Waiting
 from tune_spaces import Space
 
 DRIVER = {"CPU": 0, "node:__internal_head__": 0.001}  # something must be asked for
-RESTARTS = 3  # of a trial whose process died; it goes on from its checkpoint
 
 
 @dataclass(frozen=True)
 class Campaign:
     """What a campaign needs. run: what trains a trial (see trial.Work), the project's own loop unless told otherwise.
 
-    node: this machine, for the cluster that `local` starts · workers: of Ray Train, per trial · banner: shown on top.
+    node: this machine, for the cluster that `local` starts · workers: of Ray Train, per trial · banner: shown on top ·
+    max_failed_share: of the finished trials, before the campaign is given up.
     allow_twins: go on where two samples gave one curve (twins.py).
     """
 
@@ -49,6 +49,8 @@ class Campaign:
     address: str = "local"
     workers: int = 1
     max_hours: float | None = None
+    budget: budget.Budget | None = None
+    max_failed_share: float = 1.0
     run: Run | str = LOOP
     banner: str = ""
     allow_twins: bool = False
@@ -57,33 +59,38 @@ class Campaign:
 def run_campaign(campaign: Campaign) -> list[Record]:
     """Bring the campaign to its total and return its trials. Called again after any kill, it goes on from the folder.
 
-    Raises Interrupted when it was stopped before the end (signal or max_hours), ClusterError when trials cannot be run,
-    HaltedError when they show that something is wrong.
+    Raises Interrupted when it was stopped before the end (signal, max_hours, budget), Hopeless when too many trials
+    failed, ClusterError when trials cannot be run, HaltedError when they show that something is wrong.
     The caller holds the folder's lock.
     """
     folder = campaign.folder
     folder.stop.unlink(missing_ok=True)
     board = _board(campaign)
-    board.reconcile()
+    board.reconcile(alive.last_seen(folder.root))
     with _logged(folder.log), Steering(folder, campaign.settings) as steering:
         steering.follow(board)
         log.info("start: %d of %d trials finished", board.finished, board.total)
         try:
-            if board.finished < board.total and not board.halt:
+            board.stopping = _exhausted(campaign) or failures.hopeless(board.records, campaign.max_failed_share)
+            if board.finished < board.total and not (board.stopping or board.halt):
                 board = _run(campaign, steering)
             else:
                 _study(campaign, board)  # a kill may have come after the last trial's end and before the study's
         except KeyboardInterrupt:
             board.stopping = "ended at once"
         finally:
+            _close(folder)
             records = folder.records()
             results.write(folder, records, campaign.settings)
+            ledger.write(folder)
         if board.halt:
             raise HaltedError(board.halt)
         finished = sum(record.outcome is not None for record in records)
         if finished < board.total:
             why = f"stopped, {board.stopping}: {finished} of {board.total} trials finished"
             log.info(why)
+            if failures.hopeless(records, campaign.max_failed_share):
+                raise failures.Hopeless(f"{why}; a larger --max-failed-share goes on")
             raise Interrupted(f"{why}; the same command goes on")
         log.info("done")
         return records
@@ -99,6 +106,18 @@ def _board(campaign: Campaign) -> Board:
 def _study(campaign: Campaign, board: Board) -> optuna.Study:
     folder = campaign.folder
     return study.rebuild(folder.study, folder.root.name, campaign.space, board.records, campaign.settings.points)
+
+
+def _exhausted(campaign: Campaign) -> str:
+    if campaign.budget is None:
+        return ""
+    return budget.exhausted(campaign.budget, budget.used(campaign.folder, campaign.budget.unit))
+
+
+def _close(folder: Folder) -> None:
+    """No process of the campaign is left: attempts without an end were stopped with it."""
+    for record in folder.records():
+        attempts.settle(folder.trial(record.id), "stopped", now=time.time())
 
 
 def _run(campaign: Campaign, steering: Steering) -> Board:
@@ -121,19 +140,18 @@ def _round(campaign: Campaign, deadline: float | None, steering: Steering) -> Bo
     folder, settings = campaign.folder, campaign.settings
     shutil.rmtree(folder.scratch, ignore_errors=True)
     board = steering.follow(_board(campaign))
-    stopping = scheduler.make_scheduler(board, settings)
+    early = scheduler.make_scheduler(board, settings)
     searcher = StudySearcher(
         board, _study(campaign, board), campaign.space, settings, concurrent=campaign.room.concurrent
     )
     with stop_requested() as signalled, Progress(board, banner=campaign.banner, levels=settings.levels) as progress:
-        ender = Ender(
-            board, signalled=lambda: signalled() or steering.stop_asked, deadline=deadline, polite=campaign.workers == 1
-        )
+        reasons = _reasons_to_stop(campaign, board, lambda: signalled() or steering.stop_asked, deadline)
+        ender = stopping.Ender(board, reasons)
         tuner = tune.Tuner(
             trainable(campaign),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=stopping,
+                scheduler=early,
                 num_samples=-1,  # the searcher knows when it is enough
                 reuse_actors=campaign.workers == 1,
             ),
@@ -141,14 +159,26 @@ def _round(campaign: Campaign, deadline: float | None, steering: Steering) -> Bo
                 name="tune",
                 storage_path=str(folder.scratch),
                 stop=ender,
-                callbacks=[ender, progress],
-                failure_config=tune.FailureConfig(max_failures=RESTARTS),
+                callbacks=[ender, recovery.Recovery(board, progress.say), Waiting(board, progress.say), progress],
+                failure_config=tune.FailureConfig(max_failures=recovery.FOREVER),
                 verbose=0,
             ),
         )
         with folder.log.open("a") as aside, redirect_stdout(aside):  # Ray prints lines that verbose=0 does not silence
             tuner.fit()
     return board
+
+
+def _reasons_to_stop(
+    campaign: Campaign, board: Board, signalled: Callable[[], bool], deadline: float | None
+) -> list[stopping.Why]:
+    reasons = [
+        stopping.signal_came(signalled),
+        stopping.hours_over(deadline),
+        stopping.halted(board),
+        stopping.hopeless(board, campaign.max_failed_share),
+    ]
+    return reasons + ([budget.Spending(campaign.budget, board)] if campaign.budget else [])
 
 
 def trainable(campaign: Campaign) -> object:

@@ -44,19 +44,26 @@ def capacity(
     """
     gpus = gpus if gpus is not None else float(any(node.gpus >= 1 for node in nodes))
     most = concurrent or max(2, trials // 4)
+    if gpus > 1 and gpus != int(gpus):
+        raise ClusterError(
+            f"{gpus:g} GPUs a worker: Ray shares one GPU among workers, or gives whole ones; take 0.5 or 2"
+        )
     cpus = cpus if cpus is not None else _share(nodes, workers=workers, gpus=gpus, most=most)
     slots = [_slots(node, cpus, gpus) for node in nodes]
     fitting = sum(slots) // workers
     if fitting == 0:
         raise ClusterError(_does_not_fit(nodes, workers, cpus, gpus, sum(slots)))
     chosen = min(fitting, most, trials)
-    each = f"{cpus:g} CPU" + (f" + {gpus:g} GPU" if gpus else "")
-    have = f"{sum(n.cpus for n in nodes):g} CPU + {sum(n.gpus for n in nodes):g} GPU on {_count(len(nodes), 'node')}"
+    each = amount(cpus, gpus)
+    have = f"{sum(n.cpus for n in nodes):g} CPU + {sum(n.gpus for n in nodes):g} GPU on {count(len(nodes), 'node')}"
+    if len(set(nodes)) > 1:
+        have += f" ({' · '.join(amount(node.cpus, node.gpus) for node in nodes)})"
     bound = f"--concurrent {concurrent}" if concurrent else f"a quarter of {trials} trials, at least 2: {most}"
+    driver = "" if workers == 1 else ", and a driver on the head node that takes none"
     lines = (
         f"machines   {have}",
-        f"a trial    {_count(workers, 'worker')} of {each}",
-        f"slots      {' + '.join(map(str, slots))} = {sum(slots)} workers = {_count(fitting, 'trial')} at once",
+        f"a trial    {count(workers, 'worker')} of {each}{driver}",
+        f"slots      {' + '.join(map(str, slots))} = {sum(slots)} workers = {count(fitting, 'trial')} at once",
         f"at once    {chosen} (room for {fitting}; {bound})",
     )
     return Capacity(chosen, cpus, gpus, lines)
@@ -74,29 +81,43 @@ def local_node() -> Node:
 
 def _slots(node: Node, cpus: float, gpus: float) -> int:
     by_cpu = math.floor(node.cpus / cpus + 1e-9) if cpus else math.inf
-    by_gpu = math.floor(node.gpus / gpus + 1e-9) if gpus else math.inf
-    return int(min(by_cpu, by_gpu))
+    return int(min(by_cpu, _by_gpu(node.gpus, gpus) if gpus else math.inf))
+
+
+def _by_gpu(have: float, gpus: float) -> int:
+    """A fraction never spans two GPUs: of 0.4 there are two on each."""
+    if gpus >= 1:
+        return math.floor(have / gpus + 1e-9)
+    whole = math.floor(have + 1e-9)
+    return whole * math.floor(1 / gpus + 1e-9) + math.floor((have - whole) / gpus + 1e-9)
 
 
 def _share(nodes: Sequence[Node], *, workers: int, gpus: float, most: int) -> float:
-    """Whole CPUs a worker: all of them over the workers that run at once, but at least one."""
+    """Whole CPUs a worker: as many as leave room for the workers that are to run at once, but at least one."""
     if gpus:
         shares = [node.cpus / _slots(node, 0, gpus) for node in nodes if _slots(node, 0, gpus)]
         return float(max(1, math.floor(min(shares, default=1))))
     if not nodes:
         return 1.0
     at_once = min(most * workers, max(1, int(sum(node.cpus for node in nodes))))
-    return float(max(1, math.floor(min(sum(node.cpus for node in nodes) / at_once, max(node.cpus for node in nodes)))))
+    largest = math.floor(max(node.cpus for node in nodes))
+    roomy = [cpus for cpus in range(largest, 0, -1) if sum(_slots(node, cpus, 0) for node in nodes) >= at_once]
+    return float(next(iter(roomy), 1))
 
 
 def _does_not_fit(nodes: Sequence[Node], workers: int, cpus: float, gpus: float, slots: int) -> str:
     largest = max(nodes, key=lambda node: (node.gpus, node.cpus), default=Node(0))
     return (
-        f"no trial fits: {_count(workers, 'worker')} of {cpus:g} CPU and {gpus:g} GPU are needed, {slots} fit on "
-        f"{_count(len(nodes), 'node')} (the largest has {largest.cpus:g} CPU and {largest.gpus:g} GPU). "
+        f"no trial fits: {count(workers, 'worker')} of {cpus:g} CPU and {gpus:g} GPU are needed, {slots} fit on "
+        f"{count(len(nodes), 'node')} (the largest has {largest.cpus:g} CPU and {largest.gpus:g} GPU). "
         "Lower --workers, --cpus-per-trial or --gpus-per-trial, or use a larger cluster."
     )
 
 
-def _count(number: int, noun: str) -> str:
+def amount(cpus: float, gpus: float) -> str:
+    """'4 CPU', '4 CPU + 0.5 GPU'."""
+    return f"{round(cpus, 4):g} CPU" + (f" + {round(gpus, 4):g} GPU" if gpus else "")
+
+
+def count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")

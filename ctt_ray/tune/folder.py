@@ -4,6 +4,7 @@
                  trials/0007/params.json    written once, before the trial starts
                              result.jsonl   one line a report, by the training run
                              checkpoints/   what an unfinished trial resumes from
+                             attempts/      what each try cost and how it ended (attempts.py)
                              error.txt      the traceback of a trial that raised
                              outcome.json   written once, when the trial has ended: no file = to be (re)issued
                  study.journal trials.csv best.yaml campaign.log    projections, rebuilt at will
@@ -27,6 +28,7 @@ from ctt_ray.config import ConfigError
 from ctt_ray.train.session import SCORE, Metrics, read_results
 
 State = Literal["complete", "pruned", "failed"]
+Kind = Literal["", "diverged", "memory", "error", "lost", "not applied"]  # of a failure
 PARAMS, OUTCOME, ERROR = "params.json", "outcome.json", "error.txt"
 CLAIM_PATIENCE_S = 60.0  # a killed campaign's last processes are gone well before
 
@@ -50,6 +52,7 @@ class Outcome:
     miou: float | None = None
     seconds: float = 0.0
     reason: str = ""
+    kind: Kind = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,9 @@ class Folder:
 
     def settle(self, id: str, outcome: Outcome) -> None:
         write_json(self.trial(id) / OUTCOME, asdict(outcome))
+
+    def ended(self, id: str) -> bool:
+        return (self.trial(id) / OUTCOME).is_file()
 
     def error(self, id: str) -> str:
         """The last line of the trial's traceback, or nothing."""

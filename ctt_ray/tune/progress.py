@@ -13,7 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ctt_ray.tune.board import Board, log
+from ctt_ray.tune.board import Board
 from ctt_ray.tune.fidelity import Standing, standing
 from ctt_ray.tune.folder import Record
 from ctt_ray.tune.results import best, short, state
@@ -50,17 +50,11 @@ class Progress(Unsaved, Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.update()
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        record = self.board.refresh(trial.config["trial"])
-        line = f"trial {record.id}: its process died at {record.iteration} or later; it goes on from its checkpoint"
-        log.info(line)
-        self._say(line)
-
     def update(self) -> None:
         for record in self.board.records:
             if record.outcome and record.id not in self._said:
                 self._said.add(record.id)
-                self._say(ended(record, self.board.iterations))
+                self.say(ended(record, self.board.iterations))
         if self._live and time.monotonic() - self._drawn >= REFRESH_S:
             self._drawn = time.monotonic()
             self._live.update(Group(*(Text(line) for line in self.block())), refresh=True)
@@ -81,7 +75,8 @@ class Progress(Unsaved, Callback):
             lines.append(f"stopping: {self.board.stopping}")
         return lines + list(self._lines)
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Show a line: of several callbacks' words, the last few stay in the block."""
         self._lines.append(line)
         if not self._live:
             print(f"[{counts(self.board)}] {line}", file=sys.stderr, flush=True)

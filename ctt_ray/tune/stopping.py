@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.stopper import Stopper
 
+from ctt_ray.tune import failures
 from ctt_ray.tune.board import Board, log
 from ctt_ray.tune.unsaved import Unsaved
 
 GRACE_S = 120.0  # to finish a step, save, and leave
+Why = Callable[[], str]  # asked again and again: why the campaign must stop, or nothing
 
 
 class Ender(Unsaved, Stopper, Callback):
-    """Ray's stopper and a callback of its controller, asked many times a second.
+    """Ray's stopper and a callback of its controller, asked many times a second. whys: reasons to stop, the first counts."""
 
-    signalled: True once SIGTERM or Ctrl-C has come · deadline: on the monotonic clock, or None · polite: whether the
-    running trials look at the stop file; if not they are ended at once and lose what came after their last checkpoint.
-    """
-
-    def __init__(self, board: Board, *, signalled: Callable[[], bool], deadline: float | None, polite: bool) -> None:
+    def __init__(self, board: Board, whys: Sequence[Why]) -> None:
         self.board = board
-        self._signalled = signalled
-        self._deadline = deadline
-        self._grace = GRACE_S if polite else 0.0
+        self._whys = whys
         self._hard: float | None = None
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._forget_ended(trials)
         if self.board.stopping:
             return
-        if self._signalled():
-            self._stop("asked to stop")
-        elif self._deadline is not None and time.monotonic() >= self._deadline:
-            self._stop("the hours given are over")
-        elif self.board.halt:
-            self._stop(self.board.halt)
+        why = next(filter(None, (ask() for ask in self._whys)), "")
+        if why:
+            self._stop(why)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
@@ -49,10 +42,37 @@ class Ender(Unsaved, Stopper, Callback):
     def _stop(self, why: str) -> None:
         self.board.stopping = why
         self.board.folder.stop.touch()
-        self._hard = time.monotonic() + self._grace
+        self._hard = time.monotonic() + GRACE_S
         log.info("%s: %d running trials save and leave", why, len(self.board.live))
 
     def _forget_ended(self, trials: list[Any]) -> None:
         """Ray drops a trial without telling the searcher where its process could not be reused: its slot is free."""
         for ended in [trial.trial_id for trial in trials if trial.is_finished() and trial.trial_id in self.board.live]:
             self.board.live.pop(ended)
+
+
+def signal_came(signalled: Callable[[], bool]) -> Why:
+    return lambda: "asked to stop" if signalled() else ""
+
+
+def halted(board: Board) -> Why:
+    return lambda: board.halt
+
+
+def hours_over(deadline: float | None) -> Why:
+    """deadline: on the monotonic clock, or None."""
+    return lambda: "the hours given are over" if deadline is not None and time.monotonic() >= deadline else ""
+
+
+def hopeless(board: Board, most: float) -> Why:
+    """most: share of failed trials. Judged when another trial has finished."""
+    judged = -1
+
+    def ask() -> str:
+        nonlocal judged
+        if board.finished == judged:
+            return ""
+        judged = board.finished
+        return failures.hopeless(board.records, most)
+
+    return ask

@@ -16,8 +16,11 @@ from typing import Any
 from ray import tune
 from ray.exceptions import RayError
 
+from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
 from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Run, read_results, resolve
+from ctt_ray.tune import failures
+from ctt_ray.tune.attempts import Recorder
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import applied
 
@@ -26,6 +29,10 @@ LOOK_EVERY_S = 1.0  # for the stop file
 
 class NotApplied(Exception):
     """What was trained is not what was sampled."""
+
+
+class WorkersDied(RayError):
+    """A process of Ray Train's workers, or its node, is gone: not the trial's doing."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +58,26 @@ def one_trial(work: Work, id: str) -> None:
     """Train trial `id`, from its checkpoint if it has one. An exception becomes error.txt: it fails, Ray goes on."""
     folder = Folder(work.root)
     with folder.claim(id):
+        if folder.ended(id):  # the campaign has given it up while it waited for a place
+            return
         (folder.trial(id) / ERROR).unlink(missing_ok=True)
+        recorder = Recorder(folder.trial(id), cpus=work.workers * work.cpus, gpus=work.workers * work.gpus)
         try:
             issued = folder.issued(id)
-            (_in_process if work.workers == 1 else _with_workers)(
-                work, folder, issued, applied(work.base, issued.values)
-            )
+            run = _in_process if work.workers == 1 else _with_workers
+            run(work, folder, issued, applied(work.base, issued.values), recorder)
         except Interrupted:
-            return
+            recorder.end("stopped")
+        except SystemExit:  # Ray ends this thread so
+            recorder.end("stopped" if folder.stop.exists() else "pruned")
+            raise
         except RayError:
-            raise  # a worker's or a node's end, not the trial's doing: Ray starts it again
+            raise  # a worker's or a node's end, not the trial's doing: Ray starts it again (recovery.py)
         except Exception as error:
-            write_text(
-                folder.trial(id) / ERROR, f"{traceback.format_exc()}{type(error).__name__}: {_first_line(error)}\n"
-            )
+            write_text(folder.trial(id) / ERROR, f"{traceback.format_exc()}{failures.named(error)}\n")
+            recorder.end("failed")
+        else:
+            recorder.end("complete")
         finally:
             gc.collect()  # the next trial of this process finds the memory free
 
@@ -79,9 +92,10 @@ def check_applied(issued: Issued, metrics: Metrics) -> None:
         )
 
 
-def _in_process(work: Work, folder: Folder, issued: Issued, config: RunConfig) -> None:
+def _in_process(work: Work, folder: Folder, issued: Issued, config: RunConfig, recorder: Recorder) -> None:
     def on_report(metrics: Metrics) -> None:
         check_applied(issued, metrics)
+        recorder.report(int(metrics["iteration"]))
         if SCORE in metrics:
             tune.report(dict(metrics))  # ends this thread here if the scheduler stops the trial
 
@@ -91,22 +105,39 @@ def _in_process(work: Work, folder: Folder, issued: Issued, config: RunConfig) -
     resolve(work.run)(config, session)
 
 
-def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig) -> None:
+def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig, recorder: Recorder) -> None:
+    """One attempt of a trial of several workers. Raises what one of them raised, or WorkersDied."""
     from ray.tune.integration.ray_train import TuneReportCallback
 
     from ctt_ray.train.launch import launch
 
-    metrics = launch(
-        config,
-        storage=str(folder.trials),
-        name=issued.id,
-        workers=work.workers,
-        gpus_per_worker=work.gpus,
-        cpus_per_worker=work.cpus,
-        callbacks=[TuneReportCallback()],
-        run=work.run,
-    )
+    with recorder.following():
+        try:
+            metrics = launch(
+                config,
+                storage=str(folder.trials),
+                name=issued.id,
+                workers=work.workers,
+                gpus_per_worker=work.gpus,
+                cpus_per_worker=work.cpus,
+                callbacks=[TuneReportCallback()],
+                restarts=False,
+                stop_file=folder.stop,
+                run=work.run,
+            )
+        except ClusterError as error:
+            raise worker_failure(error) from error
     check_applied(issued, metrics)
+
+
+def worker_failure(error: ClusterError) -> BaseException:
+    """What to raise for workers that failed: their own exception, or WorkersDied for a process or node that is gone."""
+    cause = error.__cause__ or error
+    found = failures.blamed(getattr(cause, "worker_failures", {})) or cause
+    if not failures.is_death(found):
+        return found
+    what = {"preempted": "its node has died", "memory": "memory usage threshold reached", "died": "its process died"}
+    return WorkersDied(f"a worker is gone, {what[failures.death(str(found))]}: {failures.named(found)}")
 
 
 class TrialSession(LocalSession):
@@ -135,8 +166,3 @@ class StopFile:
             self._next = now + LOOK_EVERY_S
             self._found = self._path.exists()
         return self._found
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"

@@ -11,11 +11,13 @@ import math
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ctt_ray import cli
 from ctt_ray.config import RunConfig, with_values
 from ctt_ray.train.session import Interrupted, Metrics, Session
+from ctt_ray.tune import budget
 from ctt_ray.tune import settings as settings_of
 from ctt_ray.tune.__main__ import report
 from ctt_ray.tune.arguments import Plan
@@ -63,7 +65,11 @@ def main(root: Path, trials: int, pause: float) -> int:
     room = capacity([Node(2)], trials=trials, concurrent=2)
     with folder.lock():
         settings_of.save(folder, asked)
-        records = run_campaign(Campaign(folder, space, asked, room, Node(2), run=run))
+        campaign = Campaign(
+            folder, space, asked, room, Node(2), run=run, address=os.environ.get("ANALYTIC_ADDRESS", "local")
+        )
+        allowed = budget.parse(os.environ.get("ANALYTIC_BUDGET", ""))
+        records = run_campaign(replace(campaign, budget=allowed))
     return report(Plan(folder, Choice(space, "", "all"), asked, "", ""), records, as_json=True)
 
 

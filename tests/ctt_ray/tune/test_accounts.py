@@ -1,0 +1,120 @@
+"""On a cluster: a node that is taken away costs no retry, a foreign reservation is named, a budget ends a campaign."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from ctt_ray import cli
+from ctt_ray.tune import attempts, budget, ledger
+from ctt_ray.tune.folder import Folder
+
+SCRIPT = Path(__file__).with_name("analytic.py")
+PATIENCE_S = 180.0
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head and a node of one CPU each; this process has joined it, as another program would."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    ray.init(address=made.address, logging_level="ERROR", log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def start(folder: Folder, trials: int, pause: float, **variables: str) -> subprocess.Popen[str]:
+    path = os.pathsep.join([str(Path(cli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder.root), str(trials), str(pause)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path, **variables},
+    )
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code, err
+    assert "Traceback" not in err, err
+    return err
+
+
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    patience = time.monotonic() + PATIENCE_S
+    while not true():
+        if process.poll() is not None or time.monotonic() > patience:
+            process.kill()
+            raise AssertionError(process.communicate()[1])
+        time.sleep(0.1)
+
+
+def logged(folder: Folder, text: str) -> bool:
+    return folder.log.is_file() and text in folder.log.read_text()
+
+
+def test_who_holds_the_room_is_said_and_the_campaign_goes_on_when_it_is_free(cluster: Cluster, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "camp")
+    taken = ray.util.placement_group([{"CPU": 1}])
+    ray.get(taken.ready())
+    running = start(folder, 1, 0.0, ANALYTIC_ADDRESS=cluster.address)
+    wait_until(lambda: logged(folder, "waiting for room"), running)
+    begun, said = [line for line in folder.log.read_text().splitlines() if "start:" in line or "waiting" in line][:2]
+    assert "1 CPU held by another program, job" in said and "free: 0 CPU of 1 CPU on 1 node" in said, said
+    assert seconds(said) - seconds(begun) < 60  # within 30 s of the wait; Ray itself takes its time to join
+    ray.util.remove_placement_group(taken)
+    assert "waiting for room: a trial needs 1 x 1 CPU" in finish(running)
+    assert [record.outcome is not None for record in folder.records()] == [True]
+
+
+def seconds(line: str) -> float:
+    hours, minutes, rest = line.split()[1].replace(",", ".").split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(rest)
+
+
+def test_a_node_that_is_taken_away_uses_up_no_retry(cluster: Cluster, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "camp")
+    node = cluster.add_node(num_cpus=1)
+    running = start(folder, 2, 0.1, ANALYTIC_ADDRESS=cluster.address)
+    wait_until(lambda: len([r for r in folder.records() if r.iteration >= 20]) == 2, running)
+    cluster.remove_node(node, allow_graceful=False)
+    assert "its node was taken away" in finish(running)
+    found = {record.id: attempts.read(folder.trial(record.id)) for record in folder.records()}
+    ends = sorted([attempt.how for attempt in tries] for tries in found.values())
+    assert ends == [["complete"], ["preempted", "complete"]], ends
+    total = ledger.total(ledger.of(folder))
+    assert (total.preemptions, total.deaths) == (1, 0) and 0 <= total.lost_to_preemption < total.hours
+    assert all([line["iteration"] for line in record.lines] == list(range(10, 90, 10)) for record in folder.records())
+
+
+def test_a_budget_stops_the_campaign_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "camp")
+    allowed = 4 / 3600
+    said = finish(start(folder, 2, 0.1, ANALYTIC_BUDGET=f"{allowed:.5f}cpuh"), cli.RESUMABLE)
+    assert "the budget is used up" in said and "a larger --budget goes on" in said
+    used = budget.used(folder, "cpuh")
+    assert allowed <= used < 10 * allowed
+    assert {a.how for record in folder.records() for a in attempts.read(folder.trial(record.id))} == {"stopped"}
+    half_way = {record.id: record.iteration for record in folder.records()}
+
+    again = finish(start(folder, 2, 0.1, ANALYTIC_BUDGET=f"{allowed:.5f}cpuh"), cli.RESUMABLE)
+    assert "the budget is used up" in again and budget.used(folder, "cpuh") == used, "nothing was trained"
+
+    finish(start(folder, 2, 0.0, ANALYTIC_BUDGET="1cpuh"))
+    for record in folder.records():
+        tries = attempts.read(folder.trial(record.id))
+        assert [attempt.how for attempt in tries] == ["stopped", "complete"]
+        assert tries[1].from_iteration >= half_way[record.id]
+    assert budget.used(folder, "cpuh") == budget.used(folder, "cpuh", now=time.time() + 3600)
