@@ -28,12 +28,12 @@ from ctt_ray.train.cluster import QUIET, joined
 from ctt_ray.train.session import Metrics, Session
 from ctt_ray.tune import campaign as campaigns
 from ctt_ray.tune import settings as settings_of
-from ctt_ray.tune import study
 from ctt_ray.tune.alive import Steering
 from ctt_ray.tune.campaign import Campaign
 from ctt_ray.tune.capacity import Node, capacity
 from ctt_ray.tune.cluster import STORE_BYTES, TRIALS, TUNE
 from ctt_ray.tune.folder import Folder
+from ctt_ray.tune.samplers import Samplers
 from ctt_ray.tune.searcher import StudySearcher
 from tune_spaces import Fidelity, Space, Trial
 
@@ -187,8 +187,9 @@ def tpe() -> None:
         made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
         made.optimize(lambda trial: suggest(trial)["lr"], n_trials=count)
         spent = []
+        samplers = Samplers("tpe", 0, SPACE)
         for number in range(10):
-            made.sampler = study.sampler("tpe", 0, count + number)
+            made.sampler = samplers.of(count + number)
             begun = time.process_time()
             trial = made.ask()
             suggest(trial)

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str]) -> int:
     args = cli.parse(TuneArgs, argv, prog="python -m ctt_ray.tune", description=DESCRIPTION)
     asked = plan(args)
-    for text in (asked.banner, asked.note):
+    for text in (asked.banner, asked.note, *(asked.warm.lines() if asked.warm else ())):
         if text:
             _say(text)
     nodes, room = _room(args, asked)
@@ -73,6 +73,9 @@ def _describe(args: TuneArgs, asked: Plan, room: Capacity) -> None:
     from tune_spaces.__main__ import describe
 
     print(describe(asked.choice.space))
+    if asked.settings.sampler == "grid":
+        levels = asked.settings.grid_levels
+        print(f"\ngrid       {len(asked.choice.space.grid(levels)):,} points with {levels} values a range")
     print(f"\ndata       {asked.settings.base.data}, labelled {asked.settings.base.labelled}")
     print("\n".join([*room.lines, *lines(asked.settings, asked.folder.records(), room.concurrent)]))
     if asked.budget is not None:
@@ -83,13 +86,15 @@ def _describe(args: TuneArgs, asked: Plan, room: Capacity) -> None:
 
 
 def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
-    from ctt_ray.tune import data, settings
+    from ctt_ray.tune import data, past, settings
     from ctt_ray.tune.campaign import Campaign, run_campaign
     from ctt_ray.tune.failures import Hopeless
 
     with asked.folder.lock():
         if asked.choice.built_in:
             data.make_built_in(asked.choice)
+        if asked.warm is not None:
+            past.save(asked.folder, asked.warm)
         settings.save(asked.folder, asked.settings)
         campaign = Campaign(
             folder=asked.folder,
@@ -104,6 +109,7 @@ def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
             budget=asked.budget,
             max_failed_share=args.max_failed_share,
             banner=asked.banner.partition("\n")[0],
+            study=args.study,
         )
         try:
             records = run_campaign(campaign)
@@ -117,13 +123,16 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
     """The result on stdout. Exit code 5 if a trial failed: the campaign is whole, its failures want a look."""
     from rich.console import Console
 
-    from ctt_ray.tune import ledger, results
+    from ctt_ray.tune import ledger, objectives, results, storage
 
     best = results.best(records, asked.settings.levels)
     failed = [record for record in records if results.state(record) == "failed"]
     folder = asked.folder
     entries = ledger.of(folder)
-    paths = {"best": folder.best, "trials": folder.table, "study": folder.study, "log": folder.log}
+    paths: dict[str, Path | str] = {"best": folder.best, "trials": folder.table, "log": folder.log}
+    paths["study"] = storage.shown(asked.study or folder.study)
+    if len(asked.settings.objectives) > 1:
+        paths["pareto"] = folder.root / objectives.PARETO
     if as_json:
         rows = {row["trial"]: row for row in results.rows(records, asked.settings)}
         found = {"best": best and rows[best.id], "trials": list(rows.values()), "failed": len(failed)}
@@ -143,16 +152,19 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
     return cli.TRIALS_FAILED if failed else cli.DONE
 
 
-def _paths(paths: dict[str, Path], best: Record | None) -> list[str]:
+def _paths(paths: dict[str, Path | str], best: Record | None) -> list[str]:
     lines = [f"trials     {_near(paths['trials'])}", f"study      optuna-dashboard {_near(paths['study'])}"]
+    if "pareto" in paths:
+        lines.append(f"pareto     {_near(paths['pareto'])}")
     if best is not None:
         lines.insert(0, f"best       python -m ctt_ray.train --config {_near(paths['best'])}")
     return lines
 
 
-def _near(path: Path) -> Path:
-    """Relative where that is shorter to type."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _near(path: Path | str) -> str:
+    """Relative where that is shorter to type; a URL as it is."""
+    inside = "://" not in str(path) and Path(path).is_relative_to(Path.cwd())
+    return str(Path(path).relative_to(Path.cwd()) if inside else path)
 
 
 def _say(text: str) -> None:

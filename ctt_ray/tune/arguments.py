@@ -13,10 +13,12 @@ from pydantic import Field
 
 from ctt_ray import cli, methods
 from ctt_ray.config import ConfigError, Frozen, RunConfig, with_values
-from ctt_ray.tune import budget, data, settings
+from ctt_ray.tune import budget, choices, data, settings, warm
 from ctt_ray.tune.budget import Budget
+from ctt_ray.tune.choices import Objective, Sampler, Scheduler
 from ctt_ray.tune.folder import Folder
-from ctt_ray.tune.settings import Sampler, Scheduler, Settings
+from ctt_ray.tune.past import Warm
+from ctt_ray.tune.settings import Settings
 from tune_spaces import Space, SpaceError, load
 
 
@@ -48,9 +50,17 @@ class TuneArgs(Frozen):
     overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="[NAME=VALUE ...]")] = ()
     """Base values by their own names, laid over all: --set iterations=2000 backbone=resnet50."""
     sampler: Sampler = "tpe"
-    """Who proposes after the first points."""
+    """Who proposes after the first points; grid works off its own and nothing else."""
+    grid_levels: int = Field(3, ge=2)
+    """Values a range in a grid; choices stay as they are."""
     scheduler: Scheduler = "asha"
-    """asha stops weak trials early; none runs each to its end."""
+    """asha and median stop weak trials early; none runs each to its end."""
+    objectives: tuple[Objective, ...] = ("miou",)
+    """miou, or miou cost: the front of both (cost: device-seconds of a trial)."""
+    study: str = ""
+    """Database for the Optuna study (sqlite:///study.db, postgresql://user@host/name); default: a journal in the folder."""
+    warm_from: Path | None = None
+    """Start from the finished trials of another campaign: its folder, or a CSV like its trials.csv."""
     address: str = "local"
     """Ray cluster to join; local starts one here."""
     workers: int = Field(1, ge=1)
@@ -71,7 +81,8 @@ class TuneArgs(Frozen):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the arguments ask for, checked. note: what happens to the total, where that is not obvious."""
+    """What the arguments ask for, checked. note: what happens to the total, where that is not obvious · warm: what an
+    earlier campaign gives · study: URL of its database, if any."""
 
     folder: Folder
     choice: data.Choice
@@ -79,6 +90,8 @@ class Plan:
     banner: str
     note: str
     budget: Budget | None = None
+    warm: Warm | None = None
+    study: str = ""
 
 
 def plan(args: TuneArgs) -> Plan:
@@ -89,14 +102,20 @@ def plan(args: TuneArgs) -> Plan:
     choice = data.choose(space, data=args.data, labelled=args.labelled, campaign=folder.root, address=args.address)
     stored = settings.load(folder)
     finished = sum(record.outcome is not None for record in folder.records())
-    default = stored.trials if stored else choice.space.trials
+    choices.check(args.sampler, args.objectives)
+    size = grid_size(choice.space, args)
+    default = stored.trials if stored else size or choice.space.trials
     total = settings.total(stored.trials if stored else None, args.trials or default, args.extend, finished)
+    if size and total.trials > size:
+        total = settings.Total(size, f"the grid has {size} points: {size} trials")
     asked = settings.settle(
         choice.space,
         _base(choice, args),
         seed=args.seed,
         sampler=args.sampler,
         scheduler=args.scheduler,
+        objectives=args.objectives,
+        grid_levels=args.grid_levels,
         rehearsal=choice.rehearsal,
         trials=total.trials,
         added=stored.added if stored else 0,
@@ -104,7 +123,19 @@ def plan(args: TuneArgs) -> Plan:
     _check_points(choice.space, asked, overrides(args.overrides))
     if stored is not None:
         settings.check_same(folder.settings, stored, asked)
-    return Plan(folder, choice, asked, data.banner(space) if choice.rehearsal else "", total.why, allowed)
+    started = warm.start(args.warm_from, folder, choice.space, asked, issued=bool(folder.records()))
+    said = data.banner(space) if choice.rehearsal else ""
+    return Plan(folder, choice, asked, said, total.why, budget=allowed, warm=started, study=args.study)
+
+
+def grid_size(space: Space, args: TuneArgs) -> int:
+    """Points of the grid that is asked for; 0 with another sampler. Raises ConfigError for one beyond all bounds."""
+    if args.sampler != "grid":
+        return 0
+    try:
+        return len(space.grid(args.grid_levels))
+    except SpaceError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _space(name: str) -> Space:

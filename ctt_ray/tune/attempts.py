@@ -60,6 +60,13 @@ def read(trial: Path) -> list[Attempt]:
     return [attempt for attempt in found if attempt is not None]
 
 
+def devices(trial: Path) -> float:
+    """GPUs, or CPUs where there are none, that the last attempt's workers have together; 1 before the first."""
+    paths = _paths(trial)
+    attempt = _read(paths[-1]) if paths else None
+    return 1.0 if attempt is None else attempt.gpus or attempt.cpus
+
+
 def saved_iteration(trial: Path) -> int:
     """Of the newest checkpoint, 0 without one: by its name, from one process or from Ray Train."""
     names = [path.name for path in (trial / CHECKPOINTS).glob("*")]

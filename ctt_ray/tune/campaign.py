@@ -16,7 +16,20 @@ from ray import tune
 from ctt_ray.cli import ClusterError, HaltedError
 from ctt_ray.train.session import LOOP, Interrupted, Run
 from ctt_ray.train.signals import stop_requested
-from ctt_ray.tune import alive, attempts, budget, failures, ledger, recovery, results, scheduler, stopping, study
+from ctt_ray.tune import (
+    alive,
+    attempts,
+    budget,
+    failures,
+    ledger,
+    past,
+    recovery,
+    results,
+    scheduler,
+    stopping,
+    storage,
+    study,
+)
 from ctt_ray.tune.alive import Steering
 from ctt_ray.tune.board import Board, log
 from ctt_ray.tune.capacity import Capacity, Node
@@ -37,8 +50,8 @@ class Campaign:
     """What a campaign needs. run: what trains a trial (see trial.Work), the project's own loop unless told otherwise.
 
     node: this machine, for the cluster that `local` starts · workers: of Ray Train, per trial · banner: shown on top ·
-    max_failed_share: of the finished trials, before the campaign is given up.
-    allow_twins: go on where two samples gave one curve (twins.py).
+    max_failed_share: of the finished trials, before the campaign is given up · allow_twins: go on where two samples gave
+    one curve (twins.py) · study: URL of the database that the study is written to, if not to the folder's journal.
     """
 
     folder: Folder
@@ -54,6 +67,7 @@ class Campaign:
     run: Run | str = LOOP
     banner: str = ""
     allow_twins: bool = False
+    study: str = ""
 
 
 def run_campaign(campaign: Campaign) -> list[Record]:
@@ -65,6 +79,7 @@ def run_campaign(campaign: Campaign) -> list[Record]:
     """
     folder = campaign.folder
     folder.stop.unlink(missing_ok=True)
+    storage.check_free(campaign.study or folder.study, folder.root.name, folder.root)
     board = _board(campaign)
     board.reconcile(alive.last_seen(folder.root))
     with _logged(folder.log), Steering(folder, campaign.settings) as steering:
@@ -104,8 +119,19 @@ def _board(campaign: Campaign) -> Board:
 
 
 def _study(campaign: Campaign, board: Board) -> optuna.Study:
-    folder = campaign.folder
-    return study.rebuild(folder.study, folder.root.name, campaign.space, board.records, campaign.settings.points)
+    """The study, written anew from the folder."""
+    folder, settings = campaign.folder, campaign.settings
+    warm = past.load(folder)
+    return study.rebuild(
+        campaign.study or folder.study,
+        folder.root.name,
+        campaign.space,
+        board.records,
+        settings.points,
+        owner=folder.root,
+        objectives=settings.objectives,
+        past=warm.trials if warm else (),
+    )
 
 
 def _exhausted(campaign: Campaign) -> str:

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 from ctt_ray.config import ConfigError
 from ctt_ray.train.session import SCORE, Metrics, read_results
+from ctt_ray.tune import attempts
 
 State = Literal["complete", "pruned", "failed"]
 Kind = Literal["", "diverged", "memory", "error", "lost", "not applied"]  # of a failure
@@ -35,12 +36,14 @@ CLAIM_PATIENCE_S = 60.0  # a killed campaign's last processes are gone well befo
 
 @dataclass(frozen=True)
 class Issued:
-    """What a trial was given. params: space's names · values: configuration's · config_hash: their result."""
+    """What a trial was given. params: space's names · values: configuration's · config_hash: their result · sampler:
+    what the sampler keeps in its trials to go on from (CMA-ES its distribution)."""
 
     id: str
     params: dict[str, Any]
     values: dict[str, Any]
     config_hash: str
+    sampler: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Record:
     issued: Issued
     lines: list[Metrics] = field(default_factory=list)  # the reports that carry a score, by rising iteration
     outcome: Outcome | None = None
+    devices: float = 1.0  # GPUs, or CPUs where there are none, of all its workers together
 
     @property
     def id(self) -> str:
@@ -109,7 +113,8 @@ class Folder:
         ended = where / OUTCOME
         outcome = Outcome(**json.loads(ended.read_text())) if ended.is_file() else None
         by_iteration = {int(line["iteration"]): line for line in read_results(where) if SCORE in line}
-        return Record(self.issued(id), [by_iteration[step] for step in sorted(by_iteration)], outcome)
+        reports = [by_iteration[step] for step in sorted(by_iteration)]
+        return Record(self.issued(id), reports, outcome, attempts.devices(where))
 
     def issued(self, id: str) -> Issued:
         return Issued(**json.loads((self.trial(id) / PARAMS).read_text()))

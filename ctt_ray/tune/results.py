@@ -10,8 +10,9 @@ from typing import Any
 from rich.table import Table
 
 from ctt_ray.cli import to_yaml
-from ctt_ray.tune import fidelity
+from ctt_ray.tune import fidelity, objectives
 from ctt_ray.tune.folder import Folder, Record, write_text
+from ctt_ray.tune.past import SAMPLED
 from ctt_ray.tune.settings import Settings, applied
 
 COLUMNS = (
@@ -49,11 +50,14 @@ def best(records: Sequence[Record], steps: Sequence[int] = ()) -> Record | None:
 
 def common(records: Sequence[Record], settings: Settings) -> fidelity.Level | None:
     """The level that a column compares all trials at; None while none of them is reached."""
-    return fidelity.common(fidelity.levels(records, settings.rungs, settings.iterations))
+    return fidelity.common(fidelity.levels(records, settings.levels, settings.iterations))
 
 
-def row(record: Record, settings: Settings, level: fidelity.Level | None = None) -> dict[str, Any]:
-    """A trial as one line of trials.csv: facts, then its parameters. level: where all are compared."""
+def row(
+    record: Record, settings: Settings, level: fidelity.Level | None = None, on_front: Sequence[Record] = ()
+) -> dict[str, Any]:
+    """A trial as one line of trials.csv: facts, configuration values, then what was sampled to another value or name.
+    level: where all are compared · on_front: the trials of the Pareto front."""
     facts = {
         "trial": record.id,
         "state": state(record),
@@ -67,27 +71,34 @@ def row(record: Record, settings: Settings, level: fidelity.Level | None = None)
         "config_hash": record.issued.config_hash,
         "reason": record.outcome.reason if record.outcome else "",
     }
-    return {**facts, **record.issued.values}
+    given = record.issued
+    sampled = {SAMPLED + name: value for name, value in given.params.items() if given.values.get(name) != value}
+    return {**facts, **objectives.columns(record, on_front, settings), **given.values, **sampled}
 
 
 def rows(records: Sequence[Record], settings: Settings) -> list[dict[str, Any]]:
+    """Every trial's line."""
     level = common(records, settings)
-    return [row(record, settings, level) for record in records]
+    on_front = objectives.front(records) if len(settings.objectives) > 1 else ()
+    return [row(record, settings, level, on_front) for record in records]
 
 
 def as_csv(records: Sequence[Record], settings: Settings) -> str:
     """A line a trial, a column a parameter that any of them has."""
-    names = list(dict.fromkeys(name for record in records for name in record.issued.values))
+    lines = rows(records, settings)
     text = io.StringIO()
-    table = csv.DictWriter(text, [*COLUMNS, *names], lineterminator="\n")
+    table = csv.DictWriter(
+        text, list(dict.fromkeys([*COLUMNS, *(n for line in lines for n in line)])), lineterminator="\n"
+    )
     table.writeheader()
-    table.writerows(rows(records, settings))
+    table.writerows(lines)
     return text.getvalue()
 
 
 def write(folder: Folder, records: Sequence[Record], settings: Settings) -> Record | None:
-    """trials.csv of all trials and best.yaml of the best one, which is returned."""
+    """trials.csv of all trials, best.yaml of the best one, which is returned, and pareto.csv for two objectives."""
     write_text(folder.table, as_csv(records, settings))
+    objectives.write(folder, records, settings)
     found = best(records, settings.levels)
     if found is not None:
         config = applied(settings.base, found.issued.values)
@@ -108,12 +119,15 @@ def as_table(records: Sequence[Record], settings: Settings, *, every: bool = Fal
     names = list(dict.fromkeys(name for record in ranked for name in record.issued.values))
     title = f"{len(ranked)} of {len(records)} trials, furthest and best first"
     table = Table(title=title + (" · REHEARSAL on built-in data" if settings.rehearsal else ""), title_justify="left")
+    two = len(settings.objectives) > 1
+    on_front = {record.id for record in objectives.front(records)} if two else set()
     facts = {
         "trial": "left",
         "mIoU": "right",
         "iterations": "right",
         f"at {level.step if level else 0}": "right",
         "state": "left",
+        **({"cost": "right", "pareto": "left"} if two else {}),
     }
     for name, side in {**facts, **dict.fromkeys(names, "right")}.items():
         table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
@@ -125,6 +139,7 @@ def as_table(records: Sequence[Record], settings: Settings, *, every: bool = Fal
             f"{record.iteration}/{settings.iterations}",
             number(there),
             state(record),
+            *((f"{objectives.cost(record):.0f} s", "*" if record.id in on_front else "") if two else ()),
         ]
         table.add_row(*cells, *(short(record.issued.values.get(name)) for name in names))
     return table

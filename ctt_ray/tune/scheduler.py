@@ -8,11 +8,13 @@ from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from ctt_ray.train.session import SCORE
+from ctt_ray.train.session import SCORE, Metrics
 from ctt_ray.tune.board import Board
 from ctt_ray.tune.folder import Record
+from ctt_ray.tune.median import below_median
 from ctt_ray.tune.rungs import Decision, decisions, note
 from ctt_ray.tune.settings import Settings
+from ctt_ray.tune.study import steps
 from ctt_ray.tune.unsaved import Unsaved
 
 
@@ -92,8 +94,44 @@ class Asha(Unsaved, AsyncHyperBandScheduler):
         return {int(milestone): dict(recorded) for milestone, recorded in reversed(self._brackets[0]._rungs)}
 
 
+class Median(Unsaved, FIFOScheduler):
+    """Stops a trial that falls below the others' median. It keeps no state beside the board's records."""
+
+    def __init__(self, board: Board, *, grace: int, longest: int) -> None:
+        super().__init__()
+        self.board = board
+        self.grace = grace
+        self.longest = longest
+
+    def catch_up(self) -> None:
+        """Decide what a kill may have come before: on the last report of each unfinished trial."""
+        for record in self.board.records:
+            if record.outcome is None and record.lines and self._stops(record.id, record.lines[-1]):
+                self.board.end(record.id)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        stops = self._stops(_ours(trial).trial_id, result)
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
+
+    def _stops(self, id: str, result: Metrics) -> bool:
+        """Whether this report is its trial's last; noted on the board if so."""
+        step, score = int(result.get("iteration", 0)), float(result.get(SCORE, math.nan))
+        if step >= self.longest or not math.isfinite(score):
+            return False
+        own = {at: known for at, known in steps(self.board.record(id)).items() if at < step} | {step: score}
+        others = [steps(record) for record in self.board.records if record.id != id and not _failed(record)]
+        if below_median(own, others, grace=self.grace):
+            self.board.pruned.add(id)
+            return True
+        return False
+
+
 def make_scheduler(board: Board, settings: Settings) -> FIFOScheduler:
     """To be made before the study is: it may find that trials are already at their end."""
+    if settings.scheduler == "median" and settings.ladder:
+        median = Median(board, grace=settings.ladder[0], longest=settings.iterations)
+        median.catch_up()
+        return median
     if not settings.rungs:
         return FIFOScheduler()
     asha = Asha(board, grace=settings.rungs[0], longest=settings.iterations, reduction=settings.reduction)
@@ -108,3 +146,7 @@ def _named(id: str) -> SimpleNamespace:
 def _ours(trial: Any) -> SimpleNamespace:
     """All that halving reads of a trial is its id."""
     return _named(trial.config["trial"])
+
+
+def _failed(record: Record) -> bool:
+    return record.outcome is not None and record.outcome.state == "failed"

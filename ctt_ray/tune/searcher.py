@@ -14,8 +14,9 @@ from ray.tune.search import Searcher
 from ctt_ray.train.session import SCORE
 from ctt_ray.tune.board import Board
 from ctt_ray.tune.folder import Issued, Record
+from ctt_ray.tune.samplers import Fixed, Samplers, state
 from ctt_ray.tune.settings import Settings, applied
-from ctt_ray.tune.study import ID, STATES, sampler, steps
+from ctt_ray.tune.study import ID, SCORES, STATES, named, steps, told
 from ctt_ray.tune.unsaved import Unsaved
 from tune_spaces import Space
 
@@ -32,6 +33,7 @@ class StudySearcher(Unsaved, Searcher):
         self.concurrent = concurrent
         self._asked: dict[str, optuna.Trial] = {}
         self._told: dict[str, set[int]] = {}
+        self._samplers = Samplers(settings.sampler, settings.seed, space, levels=settings.grid_levels)
         self._again = sum(record.outcome is None for record in board.records)  # enqueued by study.rebuild
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -46,14 +48,15 @@ class StudySearcher(Unsaved, Searcher):
 
     def _ask(self) -> str:
         fresh = self.board.next_id()
-        self.study.sampler = sampler(self.settings.sampler, self.settings.seed, int(fresh))
+        # An unfinished trial has its parameters, and what the sampler noted in it; it is not drawn a second time.
+        self.study.sampler = Fixed({}) if self._again else self._samplers.of(int(fresh))
         trial = self.study.ask()
         values = self.space.suggest(trial)
         id: str = trial.user_attrs.get(ID, fresh)
         self._asked[id], self._told[id] = trial, set()
         if id == fresh:
             trial.set_user_attr(ID, id)
-            self.board.issue(Issued(id, trial.params, values, applied(self.settings.base, values).hash()))
+            self.board.issue(Issued(id, trial.params, values, applied(self.settings.base, values).hash(), state(trial)))
         else:
             self._again -= 1
             self._tell_steps(self.board.refresh(id))
@@ -74,17 +77,21 @@ class StudySearcher(Unsaved, Searcher):
             return
         if record.outcome.reason:
             trial.set_user_attr("reason", record.outcome.reason)
-        state = STATES[record.outcome.state]
-        value = record.outcome.miou if state == optuna.trial.TrialState.COMPLETE else None
-        self.study.tell(trial, value, state=state)
+        ended = STATES[record.outcome.state]
+        found = told(record, self.settings.objectives) if ended == optuna.trial.TrialState.COMPLETE else None
+        self.study.tell(trial, found, state=ended)
         self.board.compare(record)
 
     def _tell_steps(self, record: Record) -> None:
         trial = self._asked[record.id]
-        for step, value in steps(record).items():
-            if step not in self._told[record.id]:
-                trial.report(value, step)
-                self._told[record.id].add(step)
+        new = {step: value for step, value in steps(record).items() if step not in self._told[record.id]}
+        self._told[record.id] |= set(new)
+        if len(self.settings.objectives) > 1:  # Optuna takes intermediate values of a single objective only
+            if new:
+                trial.set_user_attr(SCORES, named(steps(record)))
+            return
+        for step, value in new.items():
+            trial.report(value, step)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the files in the campaign's folder are the state."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field
 
 from ctt_ray.config import ConfigError, Frozen, RunConfig, from_tree, leaves, with_values
 from ctt_ray.tune import requests
+from ctt_ray.tune.choices import Objective, Sampler, Scheduler
 from ctt_ray.tune.folder import Folder, write_text
 from tune_spaces import Fidelity, Space
-
-Sampler = Literal["tpe", "random"]
-Scheduler = Literal["asha", "none"]
 
 
 class Settings(Frozen):
@@ -31,6 +29,8 @@ class Settings(Frozen):
     seed: int = Field(0, ge=0)
     sampler: Sampler = "tpe"
     scheduler: Scheduler = "asha"
+    objectives: tuple[Objective, ...] = ("miou",)
+    grid_levels: int = Field(3, ge=2)
     rehearsal: bool = False
     trials: int = Field(ge=1)
     added: int = Field(0, ge=0)
@@ -41,15 +41,18 @@ class Settings(Frozen):
 
     @property
     def rungs(self) -> list[int]:
-        """Iterations at which a trial may be stopped; none without a scheduler."""
-        if self.scheduler == "none":
-            return []
+        """Iterations at which halving may stop a trial; none without it."""
+        return self.ladder if self.scheduler == "asha" else []
+
+    @property
+    def ladder(self) -> list[int]:
+        """The rungs of a full run's fidelity, whoever stops trials."""
         return Fidelity(self.reports, self.grace, self.reduction).rungs(self.iterations, self.base.report.report_every)
 
     @property
     def levels(self) -> list[int]:
         """Iterations at which trials are compared: the rungs and the full length."""
-        return [*self.rungs, self.iterations]
+        return [*(self.ladder if self.scheduler != "none" else ()), self.iterations]
 
 
 def applied(base: RunConfig, values: dict[str, Any]) -> RunConfig:
@@ -62,7 +65,7 @@ def settle(space: Space, base: RunConfig, **chosen: Any) -> Settings:
     return Settings(
         space=space.name,
         base=base,
-        points=tuple(dict(point) for point in space.points),
+        points=() if chosen.get("sampler") == "grid" else tuple(dict(point) for point in space.points),
         reports=ladder.reports,
         grace=ladder.grace,
         reduction=ladder.reduction,
@@ -125,6 +128,12 @@ def check_same(path: Path, stored: Settings, asked: Settings) -> None:
             + "\n".join(differ)
             + "\nUse its settings, or another --name."
         )
+
+
+def differing(one: Settings, other: Settings) -> list[str]:
+    """Names of the base configuration's values in which two campaigns differ."""
+    here, there = _flat(one), _flat(other)
+    return [name for name in leaves() if here[name] != there[name]]
 
 
 def _flat(settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -9,8 +10,9 @@ from ray.tune.schedulers import FIFOScheduler
 
 from ctt_ray.tune.board import Board
 from ctt_ray.tune.folder import Folder, Outcome
+from ctt_ray.tune.median import below_median
 from ctt_ray.tune.rungs import RUNGS, Decision, decisions, note
-from ctt_ray.tune.scheduler import Asha, make_scheduler
+from ctt_ray.tune.scheduler import Asha, Median, make_scheduler
 from ctt_ray.tune.settings import Settings
 
 
@@ -127,6 +129,64 @@ def test_every_decision_is_on_file_in_the_order_of_its_rung(
     assert decisions(folder, "0001") == {}
     note(folder, "0001", Decision(10, 10, 4.0, among=1, cutoff=5.0, goes_on=False))
     assert decisions(folder, "0001")[10].goes_on is False
+
+
+CURVES = {
+    "0000": {10: 4.0, 20: 6.0, 30: 8.0, 40: 8.0, 50: 8.0, 60: 8.0, 70: 8.0, 80: 8.0},
+    "0001": {10: 1.0, 20: 3.0, 30: 5.0, 40: 5.0, 50: 5.0, 60: 5.0, 70: 5.0, 80: 5.0},
+    "0002": {10: 2.0, 20: 2.0},
+    "0003": {10: 9.0, 20: 9.0},
+}
+
+
+def with_median(folder: Folder, settings: Settings) -> Median:
+    settings = settings.model_copy(update={"scheduler": "median"})
+    scheduler = make_scheduler(Board(folder, iterations=settings.iterations, total=settings.trials), settings)
+    assert isinstance(scheduler, Median)
+    return scheduler
+
+
+def test_median_compares_the_best_so_far_with_the_others_running_means(
+    folder: Folder, settings: Settings, put: Callable[..., None]
+) -> None:
+    """At 20 the means of those that came as far are 5, 2, 2 and 9 → median 3.5; at 30 there are two left: too few."""
+    for id, scores in CURVES.items():
+        put(id, scores, "complete" if 80 in scores else "pruned")
+    for best, stops in ((3.4, True), (3.5, False), (3.6, False)):
+        put("0004", {10: best}, "")
+        scheduler = with_median(folder, settings)
+        trial = ray_trial("0004")
+        assert scheduler.on_trial_result(None, trial, {"iteration": 20, "miou": 0.1}) == (
+            "STOP" if stops else "CONTINUE"
+        )
+        assert scheduler.board.pruned == ({"0004"} if stops else set())
+        assert scheduler.on_trial_result(None, trial, {"iteration": 30, "miou": 0.1}) == "CONTINUE"
+        assert scheduler.on_trial_result(None, trial, {"iteration": 80, "miou": 0.1}) == "CONTINUE"
+        assert scheduler.on_trial_result(None, trial, {"iteration": 20, "miou": math.nan}) == "CONTINUE"
+        assert scheduler.on_trial_result(None, trial, {"iteration": 13}) == "CONTINUE"
+
+
+def test_median_decides_at_a_restart_what_a_kill_came_before(
+    folder: Folder, settings: Settings, put: Callable[..., None]
+) -> None:
+    for id, scores in CURVES.items():
+        put(id, scores, "complete" if 80 in scores else "pruned")
+    put("0004", {10: 1.0, 20: 1.0}, "")
+    put("0005", {10: 1.0, 20: 5.0}, "")
+    with_median(folder, settings)
+    ended = folder.record("0004").outcome
+    assert ended is not None and (ended.state, ended.iteration) == ("pruned", 20)
+    assert folder.record("0005").outcome is None
+
+
+def test_the_median_rule_alone() -> None:
+    others = [{10: 1.0, 20: 3.0}, {10: 5.0, 20: 7.0}, {20: 4.0}]  # means up to 20: 2, 6, 4
+    assert below_median({10: 3.9, 20: 0.0}, others, grace=10)
+    assert not below_median({10: 4.0, 20: 0.0}, others, grace=10)
+    assert not below_median({10: 0.0}, others[:2], grace=10)  # too few
+    assert not below_median({10: 0.0}, others, grace=20)  # too early
+    assert below_median({20: 3.5}, others, grace=20)  # means from 20 on: 3, 7, 4
+    assert not below_median({}, others, grace=10)
 
 
 def test_none_stops_nobody(folder: Folder, settings: Settings) -> None:

@@ -141,30 +141,6 @@ def test_a_trial_that_raised_just_before_the_kill_stays_failed(
     assert outcome is not None and outcome.reason == "ValueError: boom"
 
 
-def test_suggestions_do_not_depend_on_restarts(folder: Folder, space: Space, settings: Settings) -> None:
-    """One at a time, with TPE at work after its start: a new process for each trial against a single one."""
-    settings = settings.model_copy(update={"trials": study_of.STARTUP + 4})
-
-    def run(where: Folder, restart: bool) -> list[dict[str, float]]:
-        searcher = make(where, space, settings)
-        for number in range(settings.trials):
-            if restart:
-                searcher = make(where, space, settings)
-            searcher.suggest(f"ray_{number}")
-            params = where.issued(f"{number:04d}").params
-            score = 60 - 5 * abs(math.log10(params["lr"]) + 2) - 20 * abs(params["phi"] - 0.4)
-            stopped = number % 3 == 1
-            report(where, f"{number:04d}", {10: score / 2} if stopped else {10: score / 2, 80: score})
-            if stopped:
-                searcher.board.pruned.add(f"{number:04d}")
-            searcher.on_trial_complete(f"ray_{number}", {})
-        return [record.issued.params for record in where.records()]
-
-    once = run(folder, restart=False)
-    assert run(Folder(folder.root.with_name("other")), restart=True) == once
-    assert len({tuple(params.items()) for params in once}) == settings.trials
-
-
 def test_ray_may_pickle_it(searcher: StudySearcher) -> None:
     from ray import cloudpickle
 

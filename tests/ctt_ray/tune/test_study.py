@@ -65,17 +65,6 @@ def test_the_file_opens_in_another_process_and_an_old_lock_does_not_matter(
     assert opened.best_value == 8.0 and len(opened.trials) == 5
 
 
-def test_a_sampler_depends_on_seed_and_number_alone(space: Space) -> None:
-    def draw(kind: str, seed: int, number: int) -> dict[str, float]:
-        study = optuna.create_study(sampler=study_of.sampler(kind, seed, number))  # type: ignore[arg-type]
-        return space.suggest(study.ask())
-
-    assert draw("tpe", 0, 5) == draw("tpe", 0, 5)
-    assert draw("tpe", 0, 5) != draw("tpe", 0, 6)
-    assert draw("tpe", 0, 5) != draw("tpe", 1, 5)
-    assert draw("random", 0, 5) != draw("random", 0, 6)
-
-
 def test_scores_that_are_no_numbers_are_left_out(folder: Folder, put: Callable[..., None]) -> None:
     put("0000", {10: float("nan"), 20: 2.0})
     assert study_of.steps(folder.record("0000")) == {20: 2.0}
