@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Callable
+from dataclasses import asdict
 
 import optuna
 import pytest
@@ -12,6 +13,7 @@ from optuna.trial import TrialState
 
 from ctt_ray.tune import objectives, results
 from ctt_ray.tune import study as study_of
+from ctt_ray.tune.attempts import Attempt
 from ctt_ray.tune.folder import Folder, Issued, Outcome, Record, write_json
 from ctt_ray.tune.settings import Settings
 from tune_spaces import Space
@@ -49,12 +51,9 @@ def test_the_front_is_what_nobody_beats(seed: int) -> None:
 def test_cost_counts_every_device_of_the_last_attempt(folder: Folder, put: Callable[..., None]) -> None:
     put("0000", {10: 1.0, 80: 8.0}, "complete")
     assert objectives.cost(folder.record("0000")) == 80.0
-    for number, gpus in ((1, 1.0), (2, 4.0)):
-        attempt = {"start": 0.0, "last": 1.0, "end": 1.0, "cpus": 2.0, "gpus": gpus}
-        write_json(folder.trial("0000") / "attempts" / f"{number:02d}.json", attempt)
-    assert objectives.cost(folder.record("0000")) == 320.0
-    write_json(folder.trial("0000") / "attempts" / "03.json", {**attempt, "gpus": 0.0})
-    assert objectives.cost(folder.record("0000")) == 160.0
+    for number, (cpus, gpus, expected) in enumerate(((2.0, 1.0, 80.0), (2.0, 4.0, 320.0), (2.0, 0.0, 160.0))):
+        write_json(folder.trial("0000") / "attempts" / f"{number:02d}.json", asdict(Attempt(0.0, 1.0, 1.0, cpus, gpus)))
+        assert objectives.cost(folder.record("0000")) == expected
 
 
 def test_only_trials_at_full_length_are_on_it() -> None:
