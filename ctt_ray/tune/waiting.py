@@ -90,8 +90,9 @@ def _node(node: Mapping[str, Any], free: Mapping[str, float]) -> NodeState:
 
 def _group(table: Any, mine: str) -> Group:
     job = table.creator_job_id.hex()
+    by_an_actor = bool(table.creator_actor_id.strip(b"\xff"))  # Ray's nil; then `creator_actor_dead` says nothing
     owner: Owner = "ours" if job == mine else "foreign"
-    if table.creator_job_dead or (owner == "ours" and table.creator_actor_dead):
+    if table.creator_job_dead or (by_an_actor and table.creator_actor_dead):
         owner = "leaked"
     return Group(
         id=table.placement_group_id.hex()[:12],

@@ -62,12 +62,12 @@ def main(root: Path, trials: int, pause: float) -> int:
                 raise Interrupted("stopped")
         return metrics
 
-    room = capacity([Node(2)], trials=trials, concurrent=2)
+    workers = int(os.environ.get("ANALYTIC_WORKERS", "1"))
+    room = capacity([Node(2)], trials=trials, workers=workers, concurrent=2)
     with folder.lock():
         settings_of.save(folder, asked)
-        campaign = Campaign(
-            folder, space, asked, room, Node(2), run=run, address=os.environ.get("ANALYTIC_ADDRESS", "local")
-        )
+        address = os.environ.get("ANALYTIC_ADDRESS", "local")
+        campaign = Campaign(folder, space, asked, room, Node(2), address, workers, run=run)
         allowed = budget.parse(os.environ.get("ANALYTIC_BUDGET", ""))
         records = run_campaign(replace(campaign, budget=allowed))
     return report(Plan(folder, Choice(space, "", "all"), asked, "", ""), records, as_json=True)
