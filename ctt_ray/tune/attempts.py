@@ -87,8 +87,9 @@ def settle(trial: Path, how: How, *, now: float) -> Attempt | None:
 
 
 def note_death(trial: Path, how: How, *, now: float) -> None:
-    """As `settle`; an attempt whose process never came to write its file is counted too, with no time."""
-    if settle(trial, how, now=now) is None:
+    """As `settle`; an attempt whose process never came to write its file is counted too, with no time. One that had ended
+    by itself just before the death keeps its end."""
+    if settle(trial, how, now=now) is None and (not (found := read(trial)) or found[-1].how in ("preempted", "died")):
         at = saved_iteration(trial)
         _write(_next(trial), Attempt(now, now, now, 0, 0, at, at, at, now, how))
 

@@ -77,6 +77,9 @@ def test_deaths_count_even_where_the_process_never_came_to_write(tmp_path: Path,
     assert [attempt.how for attempt in found] == ["died", "died", "preempted"]
     assert deaths(found) == 2
     assert found[0].hours(5000) == 0
+    Recorder(tmp_path, cpus=1, gpus=0).end("complete")
+    note_death(tmp_path, "died", now=1030)
+    assert [attempt.how for attempt in read(tmp_path)][3:] == ["complete"], "it had ended before its process did"
 
 
 def test_a_new_attempt_closes_one_that_nobody_closed(tmp_path: Path, clock: list[float]) -> None:

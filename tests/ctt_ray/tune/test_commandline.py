@@ -31,6 +31,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--space", "voc", "--address", "ray-head:6379"], 3, "a cluster is not for rehearsals"),
         (["--labelled", "half"], 3, "found 'half'"),
         (["--workers", "999"], 4, "Lower --workers"),
+        (["--budget", "12"], 2, "for example --budget 12gpuh"),
+        (["--budget", "1gpuh", "--gpus-per-trial", "0"], 2, "takes no GPU"),
     ],
 )
 def test_mistakes(argv: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
