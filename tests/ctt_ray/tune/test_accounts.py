@@ -50,16 +50,15 @@ def seconds(line: str) -> float:
 def test_a_node_that_is_taken_away_uses_up_no_retry(cluster: Cluster, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "camp")
     node = cluster.add_node(num_cpus=1)
-    running = start(folder, 2, 0.1, ANALYTIC_ADDRESS=cluster.address)
-    wait_until(lambda: len([r for r in folder.records() if r.iteration >= 20]) == 2, running)
+    running = start(folder, 2, 0.3, ANALYTIC_ADDRESS=cluster.address)
+    wait_until(lambda: all(attempts.read(folder.trial(id)) for id in ("0000", "0001")), running)  # one on each node
     cluster.remove_node(node, allow_graceful=False)
     assert "its node was taken away" in finish(running)
-    found = {record.id: attempts.read(folder.trial(record.id)) for record in folder.records()}
-    ends = sorted([attempt.how for attempt in tries] for tries in found.values())
-    assert ends == [["complete"], ["preempted", "complete"]], ends
+    tries = sorted(([a.how for a in attempts.read(folder.trial(record.id))] for record in folder.records()), key=len)
+    assert [len(each) for each in tries] == [1, 2] and tries[1][0] == "preempted", tries
+    assert {tries[0][-1], tries[1][-1]} <= {"complete", "pruned"}
     total = ledger.total(ledger.of(folder))
-    assert (total.preemptions, total.deaths) == (1, 0) and 0 <= total.lost_to_preemption < total.hours
-    assert all([line["iteration"] for line in record.lines] == list(range(10, 90, 10)) for record in folder.records())
+    assert (total.preemptions, total.deaths) == (1, 0) and 0 < total.lost_to_preemption < total.hours
 
 
 def test_a_budget_stops_the_campaign_and_a_larger_one_goes_on(tmp_path: Path) -> None:
