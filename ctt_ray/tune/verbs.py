@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "trials": "ctt_ray.tune.listing:trials",
     "stop": "ctt_ray.tune.steer:stop",
     "extend": "ctt_ray.tune.steer:extend",
+    "confirm": "ctt_ray.tune.confirm:main",
 }
 
 

@@ -1,0 +1,50 @@
+"""Which images a name stands for, by what is in them: the hash of the stored bytes of each, whatever its id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container
+from pathlib import Path
+
+from data_prep.parts import parse
+from data_prep.schema import DataError, load_labelled_split, load_manifest
+from data_prep.shards import column, open_shard, picture_bytes
+
+TRAIN = "train"
+
+
+def scored_images(data: Path, name: str, labelled: str) -> dict[str, str]:
+    """id → sha256 of every image that is scored under this name (parts.py). labelled: the run's labelled split, or "all".
+
+    Raises DataError where the name stands for no image."""
+    part = parse(name)
+    split = TRAIN if part.of_labelled else part.split
+    if part.of_labelled and labelled != "all":
+        ids = list(load_labelled_split(data, labelled).ids)
+    else:
+        ids = [id for shard in _shards(data, split) for id, classes in _masked(shard) if classes is not None]
+    return images(data, split, {ids[place] for place in part.places(ids)})
+
+
+def images(data: Path, split: str, only: Container[str] | None = None) -> dict[str, str]:
+    """id → sha256 of the images of a split, or of some of them."""
+    found = {}
+    for shard in _shards(data, split):
+        table = open_shard(shard)
+        for row, id in enumerate(column(table, "id")):
+            if only is None or id in only:
+                found[id] = hashlib.sha256(picture_bytes(table, "image", row) or b"").hexdigest()
+    return found
+
+
+def _masked(shard: Path) -> list[tuple[str, object]]:
+    """(id, classes), the classes None where the row has no mask."""
+    table = open_shard(shard)
+    return list(zip(column(table, "id"), column(table, "classes"), strict=True))
+
+
+def _shards(data: Path, split: str) -> list[Path]:
+    splits = load_manifest(data).splits
+    if split not in splits:
+        raise DataError(f"no split '{split}' in {data}; there are: {', '.join(sorted(splits))}. Name one of them.")
+    return [data / shard.file for shard in splits[split].shards]
