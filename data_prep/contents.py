@@ -17,13 +17,19 @@ def scored_images(data: Path, name: str, labelled: str) -> dict[str, str]:
     """id → sha256 of every image that is scored under this name (parts.py). labelled: the run's labelled split, or "all".
 
     Raises DataError where the name stands for no image."""
+    split, ids = scored_ids(data, name, labelled)
+    return images(data, split, ids)
+
+
+def scored_ids(data: Path, name: str, labelled: str) -> tuple[str, set[str]]:
+    """The split that holds the images of this name, and their ids: no picture is read."""
     part = parse(name)
     split = TRAIN if part.of_labelled else part.split
     if part.of_labelled and labelled != "all":
         ids = list(load_labelled_split(data, labelled).ids)
     else:
         ids = [id for shard in _shards(data, split) for id, classes in _masked(shard) if classes is not None]
-    return images(data, split, {ids[place] for place in part.places(ids)})
+    return split, {ids[place] for place in part.places(ids)}
 
 
 def images(data: Path, split: str, only: Container[str] | None = None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 import yaml
@@ -19,7 +19,11 @@ from ctt_ray.tune.choices import Objective, Sampler, Scheduler
 from ctt_ray.tune.folder import Folder
 from ctt_ray.tune.past import Warm
 from ctt_ray.tune.settings import Settings
+from data_prep.contents import scored_ids
+from data_prep.parts import parse
 from tune_spaces import Space, SpaceError, load
+
+ON_LABELLED = "labelled:0/4"
 
 
 class TuneArgs(Frozen):
@@ -29,6 +33,8 @@ class TuneArgs(Frozen):
     """Prepared data set; default: where the space says, else a rehearsal on built-in images."""
     labelled: str = ""
     """Name of a labelled split of it; default: the space's."""
+    select_on: Literal["val", "labelled"] = "val"
+    """Images that trials are compared on: validation images (eval_split), or a quarter of the labelled ones, kept for it."""
     trials: int | None = Field(None, ge=1)
     """Trials in all; default: what the campaign was started with, or the space's number."""
     extend: int = Field(0, ge=0)
@@ -121,6 +127,7 @@ def plan(args: TuneArgs) -> Plan:
         added=stored.added if stored else 0,
     )
     _check_points(choice.space, asked, overrides(args.overrides))
+    _check_scored(choice, asked)
     if stored is not None:
         settings.check_same(folder.settings, stored, asked)
     started = warm.start(args.warm_from, folder, choice.space, asked, issued=bool(folder.records()))
@@ -138,6 +145,15 @@ def grid_size(space: Space, args: TuneArgs) -> int:
         raise ConfigError(str(error)) from None
 
 
+def _check_scored(choice: data.Choice, asked: Settings) -> None:
+    """There are images to compare trials on. Built-in data are painted later, remote ones read by the trials."""
+    name = asked.base.report.eval_split
+    if choice.built_in or "://" in choice.data:
+        parse(name)
+    else:
+        scored_ids(Path(choice.data), name, choice.labelled)
+
+
 def _space(name: str) -> Space:
     try:
         return load(name)
@@ -151,7 +167,14 @@ def _base(choice: data.Choice, args: TuneArgs) -> RunConfig:
     untouched = config.report.report_every
     if args.config is not None:
         config = cli.read_config(args.config, config)
-    config = with_values(config, overrides(args.overrides))
+    fixed = overrides(args.overrides)
+    config = with_values(config, fixed)
+    if args.select_on == "labelled":
+        if "eval_split" in fixed:
+            raise ConfigError(
+                "--select-on labelled and --set eval_split both say what trials are compared on; give one"
+            )
+        config = with_values(config, {"eval_split": ON_LABELLED})
     if config.report.report_every == untouched and "report_every" not in choice.space.base:
         every = choice.space.fidelity.report_every(config.optim.iterations)
         config = with_values(config, {"report_every": every})

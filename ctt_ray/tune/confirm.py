@@ -205,6 +205,7 @@ def _run(args: ConfirmArgs, asked: Asked, nodes: list[Node], room: Capacity, run
                 workers=args.workers,
                 max_hours=args.max_hours,
                 run=run,
+                allow_twins=True,  # candidates without a difference are a finding, and shown as one
                 banner="REHEARSAL on built-in data" if asked.settings.rehearsal else "",
             )
         )

@@ -106,6 +106,8 @@ def write(folder: Folder, records: Sequence[Record], settings: Settings) -> Reco
         assert at is not None
         head = f"# trial {found.id} of {folder.root.name}: mIoU {at.miou:.2f} at {at.step} of {settings.iterations} iterations"
         head += "; a rehearsal on built-in data\n" if settings.rehearsal else "\n"
+        if config.report.eval_split.startswith("labelled:"):
+            head += f"# {config.report.eval_split} is scored and not trained on; --eval-split val trains on all labelled images\n"
         write_text(folder.best, head + to_yaml(config))
     return found
 

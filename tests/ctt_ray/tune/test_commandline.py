@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_scenes import make_scenes
 
 from ctt_ray.tune.__main__ import main
 from ctt_ray.tune.arguments import TuneArgs, overrides, plan
+from data_prep.schema import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +32,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--data", "nowhere"], 3, "not a prepared data set"),
         (["--space", "voc", "--address", "ray-head:6379"], 3, "a cluster is not for rehearsals"),
         (["--labelled", "half"], 3, "found 'half'"),
+        (["--set", "eval_split=val:2/2"], 3, "counted from 0"),
+        (["--select-on", "labelled", "--set", "eval_split=val"], 2, "give one"),
         (["--workers", "999"], 4, "Lower --workers"),
         (["--budget", "12"], 2, "for example --budget 12gpuh"),
         (["--budget", "1gpuh", "--gpus-per-trial", "0"], 2, "takes no GPU"),
@@ -77,6 +81,20 @@ def test_seed_and_overrides_reach_the_base_and_the_ladder_follows_the_length() -
     assert settings.base.stream.crop == (32, 48) and settings.base.optim.weight_decay == 1e-3
     assert settings.base.report.report_every == 100 and settings.rungs == [100, 200]
     assert plan(TuneArgs(overrides=("iterations=400", "report_every=50"))).settings.rungs == [50, 100, 200]
+
+
+def test_selecting_on_labelled_images_is_a_part_of_them() -> None:
+    assert plan(TuneArgs()).settings.base.report.eval_split == "val"
+    assert plan(TuneArgs(select_on="labelled")).settings.base.report.eval_split == "labelled:0/4"
+
+
+def test_what_trials_are_compared_on_must_be_there(tmp_path: Path) -> None:
+    data = make_scenes(tmp_path / "data", train=6, val=2)
+    few = TuneArgs(data=str(data), labelled="few")
+    assert plan(few.model_copy(update={"select_on": "labelled"})).settings.base.labelled == "few"
+    for wrong, message in (("tset", "no split 'tset'"), ("val:2/3", "'val:2/3' is empty")):
+        with pytest.raises(DataError, match=message):
+            plan(few.model_copy(update={"overrides": (f"eval_split={wrong}",)}))
 
 
 def test_a_run_file_lies_over_the_space() -> None:

@@ -57,6 +57,17 @@ def test_best_yaml_is_a_configuration_that_train_accepts(campaign: Folder, setti
     assert campaign.best.read_text().startswith("# trial 0002 of camp: mIoU 60.00 at 80 of 80 iterations\n")
 
 
+def test_best_yaml_of_a_search_on_labelled_images_says_what_it_leaves_out(campaign: Folder, settings: Settings) -> None:
+    held_out = settings.model_copy(update={"base": with_values(settings.base, {"eval_split": "labelled:0/4"})})
+    results.write(campaign, campaign.records(), held_out)
+    assert (
+        campaign.best.read_text()
+        .splitlines()[1]
+        .startswith("# labelled:0/4 is scored and not trained on; --eval-split val")
+    )
+    assert cli.read_config(campaign.best).report.eval_split == "labelled:0/4"
+
+
 def test_without_a_score_there_is_no_best(folder: Folder, settings: Settings, put: Callable[..., None]) -> None:
     put("0000", {}, "failed")
     assert results.write(folder, folder.records(), settings) is None
