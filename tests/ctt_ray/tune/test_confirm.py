@@ -166,6 +166,7 @@ def test_real_runs_on_one_half_after_a_search_on_the_other(tmp_path: Path, data:
     command = [sys.executable, "-m", "ctt_ray.tune"]
     common = ["--storage", str(tmp_path), "--cpus-per-trial", "1", "--json"]
     flags = ["--space", "demo", "--data", str(data), "--labelled", "few", "--name", "c", "--trials", "2"]
+    flags += ["--allow-twins"]  # four steps: no bank is full yet
     subprocess.run(
         [*command, *common, *flags, "--scheduler", "none", "--set", *tiny], check=True, capture_output=True, timeout=200
     )
