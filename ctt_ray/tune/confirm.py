@@ -17,7 +17,9 @@ from pydantic import Field
 
 from ctt_ray import cli
 from ctt_ray.config import ConfigError, with_values
-from ctt_ray.tune import candidates, confirmed, settings, unseen
+from ctt_ray.train.session import LOOP, Run
+from ctt_ray.tune import budget, candidates, confirmed, ledger, settings, unseen
+from ctt_ray.tune.budget import Budget
 from ctt_ray.tune.candidates import Candidate
 from ctt_ray.tune.folder import Folder, Record, write_json
 from ctt_ray.tune.opened import CampaignArgs, opened
@@ -28,9 +30,7 @@ from tune_spaces import Fidelity, Space
 
 if TYPE_CHECKING:
     from ctt_ray.tune.capacity import Capacity, Node
-    from ctt_ray.tune.trial import Run
 
-LOOP = "ctt_ray.train.loop:run"
 DESCRIPTION = """Train the best trials of a campaign, its space's defaults and the supervised baseline again, in full and with
 several seeds, and score them on images that the search has not read. The same command goes on after a kill.
 
@@ -60,6 +60,8 @@ class ConfirmArgs(CampaignArgs):
     """Most runs at once; default: what fits."""
     max_hours: float | None = Field(None, gt=0)
     """Stop cleanly after so many hours (exit 75); the same command goes on."""
+    budget: str = ""
+    """Stop cleanly (exit 75) after device hours of all runs of all starts: 12gpuh or 8cpuh; a larger one goes on."""
     dry_run: bool = False
     """Print candidates, images and arithmetic, and stop."""
 
@@ -80,12 +82,14 @@ class Asked:
 def main(argv: Sequence[str], run: Run | str = LOOP) -> int:
     """Exit code. run: what trains a run, as in campaign.Campaign. Raises ConfigError and DataError."""
     args = cli.parse(ConfirmArgs, argv, prog="python -m ctt_ray.tune confirm", description=DESCRIPTION)
+    allowed = budget.parse(args.budget)
     asked = plan(args)
     nodes, room = _room(args, asked)
+    budget.check(allowed, gpus=room.gpus)
     _say("\n".join([*described(asked), *room.lines]))
     if args.dry_run:
         return cli.DONE
-    records = _run(args, asked, nodes, room, run)
+    records = _run(args, asked, nodes, room, allowed, run)
     found = result(asked, records)
     write_json(asked.result, found)
     return _report(args, asked, found)
@@ -146,6 +150,7 @@ def result(asked: Asked, records: Sequence[Record]) -> dict[str, Any]:
         **asdict(asked.evidence),
         **confirmed.summary(asked.candidates, records, asked.settings.iterations),
         "search_note": asked.note,
+        "ledger": asdict(ledger.total(ledger.of(asked.folder))),
     }
 
 
@@ -188,7 +193,9 @@ def _room(args: ConfirmArgs, asked: Asked) -> tuple[list[Node], Capacity]:
     )
 
 
-def _run(args: ConfirmArgs, asked: Asked, nodes: list[Node], room: Capacity, run: Run | str) -> list[Record]:
+def _run(
+    args: ConfirmArgs, asked: Asked, nodes: list[Node], room: Capacity, allowed: Budget | None, run: Run | str
+) -> list[Record]:
     from ctt_ray.tune.campaign import Campaign, run_campaign
 
     with asked.folder.lock():
@@ -204,6 +211,7 @@ def _run(args: ConfirmArgs, asked: Asked, nodes: list[Node], room: Capacity, run
                 address=args.address,
                 workers=args.workers,
                 max_hours=args.max_hours,
+                budget=allowed,
                 run=run,
                 allow_twins=True,  # candidates without a difference are a finding, and shown as one
                 banner="REHEARSAL on built-in data" if asked.settings.rehearsal else "",
@@ -220,7 +228,11 @@ def _report(args: ConfirmArgs, asked: Asked, found: dict[str, Any]) -> int:
     else:
         console = Console(file=sys.stdout)
         Console(file=sys.stdout, width=console.width if console.is_terminal else 160).print(confirmed.as_table(found))
-        print("\n".join([*found["notes"], f"result     {asked.result}"]))
+        print(
+            "\n".join(
+                [*found["notes"], f"ledger     {ledger.line(ledger.of(asked.folder))}", f"result     {asked.result}"]
+            )
+        )
     return cli.TRIALS_FAILED if any(run["state"] == "failed" for run in found["runs"]) else cli.DONE
 
 
