@@ -72,16 +72,14 @@ def merged(known: Sequence[Candidate], asked: Sequence[Candidate], settings: Set
 
 
 def default_values(records: Sequence[Record], settings: Settings) -> dict[str, Any]:
-    """The values of the space's first point: from the trial that had it, else from the space. Raises ConfigError."""
-    if not settings.points:
-        raise ConfigError("this campaign's space has no POINTS, so it has no defaults to compare with.")
-    first = settings.points[0]
+    """The values of the space's first point: from the trial that had it, else from the space's file. Raises ConfigError."""
     for record in records:
-        if record.issued.params == first:
+        if settings.points and record.issued.params == settings.points[0]:
             return record.issued.values
     try:
-        return load(settings.space).values(first)
-    except SpaceError as error:
+        space = load(settings.space)
+        return space.values(settings.points[0] if settings.points else space.points[0])
+    except (SpaceError, IndexError) as error:
         raise ConfigError(
             f"the space's first point, its defaults, has not been tried by this campaign and cannot be read: {error}"
         ) from None

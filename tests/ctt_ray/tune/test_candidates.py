@@ -12,7 +12,7 @@ from ctt_ray.tune import candidates
 from ctt_ray.tune.candidates import Candidate
 from ctt_ray.tune.folder import Folder, Outcome
 from ctt_ray.tune.settings import Settings
-from tune_spaces import Fidelity
+from tune_spaces import Fidelity, load
 
 
 @pytest.fixture
@@ -99,6 +99,9 @@ def test_defaults_come_from_the_trial_that_had_them_else_from_the_space(search: 
     assert candidates.default_values(folder.records(), settings) == POINTS[0]
     with pytest.raises(ConfigError, match="unknown space 'small'"):
         candidates.default_values([], settings)
-    demo = settings.model_copy(update={"space": "camvid", "points": ({"lr": 1e-3},)})
+    unknown = settings.model_copy(update={"space": "camvid"})
     with pytest.raises(ConfigError, match="is missing"):
-        candidates.default_values([], demo)
+        candidates.default_values([], unknown)
+    grid = settings.model_copy(update={"space": "camvid", "points": ()})  # a grid tries no points of its own
+    camvid = load("camvid")
+    assert candidates.default_values(folder.records(), grid) == camvid.values(camvid.points[0])
