@@ -37,9 +37,10 @@ check: setup  ## ruff and mypy
 format: setup  ## ruff format
 	$(BIN)/ruff format .
 
-bench: setup  ## benchmarks: ratios of CPU time, asserted; prints what it measured
+bench: setup  ## benchmarks: ratios, asserted; prints what it measured (ten minutes)
 	$(BIN)/python -m benchmarks.maths_cost
 	$(BIN)/python -m benchmarks.step_cost
+	$(BIN)/python -m benchmarks.tune_cost
 
 clean:  ## remove the virtual environment and what the demo made
 	rm -rf $(VENV) demo build *.egg-info

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from torture.witness import look
+from torture.subject import EVERY, ITERATIONS, score
+from torture.witness import json_lines, look
 
 
 def half_a_report(root: Path, rng: Random) -> str:
@@ -22,15 +23,22 @@ def half_a_report(root: Path, rng: Random) -> str:
 
 
 def report_without_checkpoint(root: Path, rng: Random) -> str:
-    """Died between the line and its checkpoint: the newest checkpoint is half written beside its place."""
+    """Died between a line and its checkpoint, which is half written beside its place."""
     folder = _unfinished(root, rng)
     places = sorted(path for path in folder.glob("checkpoints/*") if path.name.isdigit()) if folder else []
-    if folder is None or not places:
+    if folder is None or not places or int(places[-1].name) >= ITERATIONS:
         return ""
-    beside = places[-1].with_name(places[-1].name + ".part")
-    places[-1].rename(beside)
+    reports = [line for _, line in json_lines(folder / "result.jsonl")]
+    at = int(places[-1].name) + EVERY
+    values = json.loads((folder / "params.json").read_text())["params"]
+    if at not in [line["iteration"] for line in reports]:
+        next_line = {**reports[-1], "iteration": at, "miou": score(values["lr"], values["phi"], at)}
+        with (folder / "result.jsonl").open("a") as out:
+            out.write(json.dumps(next_line) + "\n")
+    beside = places[-1].with_name(f"{at:08d}.part")
+    shutil.copytree(places[-1], beside, dirs_exist_ok=True)
     (beside / "state.json").unlink(missing_ok=True)
-    return f"checkpoint {places[-1].name} of {folder.name} half written"
+    return f"checkpoint {at} of {folder.name} half written, its report whole"
 
 
 def half_written_jsons(root: Path, rng: Random) -> str:

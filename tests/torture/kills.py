@@ -95,7 +95,10 @@ def own_raylet(scene: Scene) -> str:
     """The node of the campaign's own Ray: the campaign cannot go on and has to end."""
     if not scene.under_way():
         return ""
-    kill(named(family(scene.process.pid), "raylet"))
+    victims = named(family(scene.process.pid), "raylet")
+    if not victims:
+        return ""
+    kill(victims)
     return "the raylet of the campaign's own Ray"
 
 

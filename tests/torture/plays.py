@@ -21,7 +21,7 @@ NET = ["backbone=mobilenet_v2", "width=0.25", "feature_dim=8", "crop=[32, 32]", 
 
 def two_at_once(folder: Path, seed: int) -> list[Row]:
     root = folder / "two"
-    play = Play("two at once", _subject(root, trials=16, pause=0.012), root, seed)
+    play = Play("two at once", _subject(root, trials=16, pause=0.03), root, seed)
     rows = play.run(
         [
             (kills.campaign_while_starting, (damage.stale_locks,)),
@@ -29,8 +29,8 @@ def two_at_once(folder: Path, seed: int) -> list[Row]:
             (kills.trial, ()),
             (kills.campaign_under_way, (damage.half_a_report, damage.half_a_study)),
             (kills.writing_study, (damage.report_without_checkpoint, damage.stale_locks)),
-            (kills.trial, ()),
             (kills.own_raylet, (damage.half_a_decision,)),
+            (kills.trial, ()),
             (kills.writing_report, ()),
             (kills.everything, (damage.half_written_jsons, damage.a_stop_file)),
             (kills.writing_checkpoint, ()),
@@ -45,7 +45,7 @@ def one_at_a_time(folder: Path, seed: int) -> list[Row]:
     """The same command unkilled beside it: every trial is to have the same parameters and end alike."""
     reference, root = folder / "unkilled", folder / "one"
     Play("unkilled", _subject(reference, trials=14, pause=0.0, concurrent=1), reference, seed).run([])
-    play = Play("one at a time", _subject(root, trials=14, pause=0.008, concurrent=1), root, seed)
+    play = Play("one at a time", _subject(root, trials=14, pause=0.02, concurrent=1), root, seed)
     rows = play.run(
         [
             (kills.writing_decision, ()),
@@ -64,7 +64,7 @@ def one_at_a_time(folder: Path, seed: int) -> list[Row]:
 def joined(folder: Path, seed: int) -> list[Row]:
     """A cluster of three nodes of one CPU, joined by its address."""
     root = folder / "joined"
-    play = Play("joined cluster", _subject(root, trials=10, pause=0.02), root, seed, cluster=(1, 1, 1))
+    play = Play("joined cluster", _subject(root, trials=10, pause=0.03), root, seed, cluster=(1, 1, 1))
     rows = play.run(
         [
             (kills.node, ()),
