@@ -31,6 +31,7 @@ from ctt_ray.tune import (
     study,
 )
 from ctt_ray.tune.alive import Steering
+from ctt_ray.tune.attached import Attached
 from ctt_ray.tune.board import Board, log
 from ctt_ray.tune.capacity import Capacity, Node
 from ctt_ray.tune.cluster import cluster
@@ -185,7 +186,13 @@ def _round(campaign: Campaign, deadline: float | None, steering: Steering) -> Bo
                 name="tune",
                 storage_path=str(folder.scratch),
                 stop=ender,
-                callbacks=[ender, recovery.Recovery(board, progress.say), Waiting(board, progress.say), progress],
+                callbacks=[
+                    ender,
+                    Attached(),
+                    recovery.Recovery(board, progress.say),
+                    Waiting(board, progress.say),
+                    progress,
+                ],
                 failure_config=tune.FailureConfig(max_failures=recovery.FOREVER),
                 verbose=0,
             ),
