@@ -83,7 +83,7 @@ def test_suggestions_do_not_depend_on_restarts(
     assert run(Folder(tmp_path / "again"), space, settings, restart=True, stopped=stopped) == once
     assert len({tuple(params.items()) for params in once}) == trials
     if kind == "cmaes":
-        kept = [record.issued.sampler["cma:generation"] for record in Folder(tmp_path / "again").records()[1:]]
+        kept = [record.issued.sampler.get("cma:generation", 0) for record in Folder(tmp_path / "again").records()]
         assert kept == sorted(kept) and kept[-1] >= 2
 
 
