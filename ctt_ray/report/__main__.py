@@ -12,6 +12,7 @@ import tyro
 
 from ctt_ray import cli
 from ctt_ray.config import ConfigError, Frozen
+from ctt_ray.report import missing
 
 DESCRIPTION = """Write one HTML page with figures inside it: no network, no cluster, readable when printed.
 
@@ -19,7 +20,6 @@ examples
   python -m ctt_ray.report campaigns/voc1
   python -m ctt_ray.report voc1 --out voc1.html --png
   python -m ctt_ray.report runs/ctt"""
-EXTRA = "the report needs the packages of the extra 'report': pip install 'ctt-ray[report]' (found: no {})"
 
 
 class ReportArgs(Frozen):
@@ -42,12 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str]) -> int:
     args = cli.parse(ReportArgs, argv, prog="python -m ctt_ray.report", description=DESCRIPTION)
-    try:
-        written = _write(args)
-    except ModuleNotFoundError as error:
-        if error.name not in ("matplotlib", "jinja2"):
-            raise
-        raise cli.ClusterError(EXTRA.format(error.name)) from None
+    if lacking := missing():
+        raise cli.ClusterError(
+            f"not installed: {', '.join(lacking)}; pip install 'ctt-ray[report]' brings what a report needs"
+        )
+    written = _write(args)
     if args.as_json:
         print(json.dumps({"page": str(written[0]), "figures": [str(path) for path in written[1:]]}))
     else:

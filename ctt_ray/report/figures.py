@@ -87,7 +87,7 @@ def best_so_far(facts: Facts) -> Figure | None:
 
 
 def importance(facts: Facts) -> Figure | None:
-    """Bars with their share; the thin line is how far it moves when any one trial is left out."""
+    """Bars with their share; the thin line is how far it moves when a few trials are left out."""
     found = facts.importances
     if not found.weights:
         return None

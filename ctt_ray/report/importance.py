@@ -1,7 +1,7 @@
-"""Which searched parameters separate good trials from the rest, at one level of the ladder; never from mixed lengths.
+"""How much of the spread of the scores each searched parameter explains, at one level of the ladder; never from mixed lengths.
 
-PED-ANOVA (Watanabe et al. 2023) on a study in memory that holds the trials' scores at that step. Distributions are read off
-the values that were tried, for the space's own file may be elsewhere.
+fANOVA (Hutter et al. 2014) on a study in memory that holds the trials' scores at that step. Distributions are read off the
+values that were tried, for the space's own file may be elsewhere.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 LEAST = fidelity.ENOUGH  # trials; fewer are not ranked
-BEST_SHARE = 0.25  # of the trials, against all of them
+FOLDS = 12  # times that some trials are left out, to see how far the shares move
 LOG_FROM = 30.0  # largest by smallest value from which a parameter counts as searched on a log scale
 
 
 @dataclass(frozen=True)
 class Importances:
     """weights: parameter → share, largest first, summing to 1; empty with `refused`, which says why. low, high: the least and
-    most it gets when any one trial is left out. left_out: parameters that only some of the trials have."""
+    most it gets when a twelfth of the trials is left out (one, if there are no more than that). left_out: parameters that only some of the trials have."""
 
     step: int
     trials: int
@@ -51,7 +51,8 @@ def importances(records: Sequence[Record], ladder: Sequence[fidelity.Level], ste
         return _refusal(level, "fewer than two parameters vary over all of these trials")
     points = [({name: params[id][name] for name in names}, score) for id, score in scores.items()]
     weights = _weights(points)
-    without = [_weights(points[:i] + points[i + 1 :]) for i in range(len(points))]
+    folds = min(FOLDS, len(points))
+    without = [_weights([p for i, p in enumerate(points) if i % folds != fold]) for fold in range(folds)]
     order = sorted(weights, key=lambda name: -weights[name])
     return Importances(
         step=level.step,
@@ -82,7 +83,7 @@ def _common(params: Sequence[Mapping[str, Any]]) -> tuple[list[str], tuple[str, 
 
 
 def _weights(points: Sequence[tuple[dict[str, Any], float]]) -> dict[str, float]:
-    """Shares that sum to 1; equal ones where nothing separates the best from the rest."""
+    """Shares that sum to 1; equal ones where the scores have no spread."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -91,7 +92,7 @@ def _weights(points: Sequence[tuple[dict[str, Any], float]]) -> dict[str, float]
     study = optuna.create_study(direction="maximize")
     for params, score in points:
         study.add_trial(optuna.trial.create_trial(value=score, params=params, distributions=spread))
-    judge = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE, evaluate_on_local=True)
+    judge = optuna.importance.FanovaImportanceEvaluator(seed=0)
     found = optuna.importance.get_param_importances(study, evaluator=judge)
     raw = {name: max(float(found.get(name, 0.0)), 0.0) for name in names}
     whole = sum(raw.values())
