@@ -1,4 +1,4 @@
-# make demo: set up, search on built-in data, print the table.   make test: set up, run the tests.   make help: the rest.
+# make demo: set up, search on built-in data, print the table, write the report.   make test: set up, run the tests.   make help: the rest.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin

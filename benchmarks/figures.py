@@ -2,13 +2,13 @@
 
 python -m benchmarks.figures curves --out curves.png supervised=runs/sup_0,runs/sup_1 ctt=runs/ctt_0,runs/ctt_1
 python -m benchmarks.figures grid --out grid.png --data data/camvid --images 4 supervised=runs/sup_0 ctt=runs/ctt_0
-python -m benchmarks.figures campaign --out history.png campaigns/camvid
+
+The figures of a campaign are the report's: python -m ctt_ray.report CAMPAIGN --png
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -84,40 +84,14 @@ def grid(runs: Runs, out: Path, *, data: Path, images: int) -> None:
     figure.savefig(out, dpi=90)
 
 
-def campaign(folder: Path, out: Path) -> None:
-    """Scores in the order of the trials, full length and stopped early apart; and importances at full length."""
-    import optuna
-
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / "study.journal")))
-    (summary,) = optuna.get_all_study_summaries(storage)
-    study = optuna.load_study(study_name=summary.study_name, storage=storage)
-    done = [t for t in study.trials if t.state.name == "COMPLETE"]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), constrained_layout=True)
-    for state, marker in (("COMPLETE", "o"), ("PRUNED", "x")):
-        trials = [t for t in study.trials if t.state.name == state]
-        values = [t.value if state == "COMPLETE" else t.intermediate_values[max(t.intermediate_values)] for t in trials]
-        left.scatter([t.number for t in trials], values, marker=marker, label=f"{state.lower()} ({len(trials)})")
-    left.plot([t.number for t in done], np.maximum.accumulate([t.value for t in done]), color="C2", label="best so far")
-    left.set(title="val mIoU a trial, % (pruned: at its last report)", xlabel="trial")
-    left.legend()
-    if len(done) > 2:
-        weights = optuna.importance.get_param_importances(study)
-        right.barh(list(weights)[::-1], list(weights.values())[::-1])
-        print(json.dumps(weights))
-    right.set(title=f"importance of the parameters, {len(done)} complete trials")
-    figure.savefig(out, dpi=90)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("curves", "grid", "campaign"))
+    parser.add_argument("what", choices=("curves", "grid"))
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--images", type=int, default=4)
     args = parser.parse_args(argv)
-    if args.what == "campaign":
-        return campaign(Path(args.runs[0]), args.out)
     runs = {label: [Path(p) for p in paths.split(",")] for label, _, paths in (r.partition("=") for r in args.runs)}
     if args.what == "curves":
         return curves(runs, args.out)

@@ -12,6 +12,7 @@ VERBS = {
     "tune": "a search campaign with Ray Tune and Optuna",
     "evaluate": "mIoU and the per-class table of a run's networks",
     "predict": "label images with a trained network",
+    "report": "one HTML page about a campaign or a run",
 }
 
 

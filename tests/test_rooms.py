@@ -34,6 +34,7 @@ FORBIDDEN = {
     "ctt_ray/restored.py": ("ray", "optuna", "accelerate", *ours("stream", "tune")),
     "ctt_ray/evaluate": ("ray", "optuna", "accelerate", *ours("tune", "train.launch", "train.worker")),
     "ctt_ray/predict": ("ray", "optuna", "accelerate", *ours("tune", "train.launch", "train.worker")),
+    "ctt_ray/report": ("torch", "ray", "accelerate", *ours("engine", "maths", "nets", "stream", "tune.campaign")),
 }  # fmt: skip
 
 
@@ -93,6 +94,8 @@ def test_the_walk_sees_imports_inside_functions(tmp_path: Path) -> None:
         "ctt_ray.train.__main__",
         "ctt_ray.evaluate.__main__",
         "ctt_ray.predict.__main__",
+        "ctt_ray.report.__main__",
+        "ctt_ray.tune.verbs",
         "tune_spaces",
     ],
 )
@@ -101,3 +104,10 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
     code = f"import {module}, sys; print(sorted({HEAVY!r} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]", f"import {module} loads {out.stdout.strip()}"
+
+
+def test_a_report_loads_neither_ray_nor_torch() -> None:
+    """Through other rooms either: it is made where there is only the folder."""
+    code = "import ctt_ray.report.page, ctt_ray.report.run, sys; print(sorted({'ray', 'torch'} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.strip() == "[]"

@@ -1,33 +1,21 @@
-"""What the campaign cost, from ledger.csv in its folder."""
+"""What the campaign cost: the ledger (tune/ledger.py), a row a trial."""
 
 from __future__ import annotations
 
-import csv
+from dataclasses import asdict
 from typing import Any
 
+from ctt_ray.tune import ledger
 from ctt_ray.tune.folder import Folder
-
-FILE = "ledger.csv"
 
 
 def shown(folder: Folder) -> dict[str, Any]:
-    """What the template asks for; without a ledger it is empty."""
-    path = folder.root / FILE
-    if not path.is_file():
+    """What the template asks for; without attempts on file it is empty."""
+    entries = ledger.of(folder)
+    if not entries:
         return {"ledger": [], "ledger_line": ""}
-    with path.open() as text:
-        rows = list(csv.DictReader(text))
-    return {"ledger": [_rounded(row) for row in rows], "ledger_line": _line(rows[-1]) if rows else ""}
+    return {"ledger": [_row(each) for each in [*entries, ledger.total(entries)]], "ledger_line": ledger.line(entries)}
 
 
-def _line(total: dict[str, str]) -> str:
-    """The last row is the sum."""
-    hours = {name: float(total.get(name) or 0) for name in ("hours", "cpu_hours", "gpu_hours")}
-    lost = {name: float(total.get(name) or 0) for name in ("lost_to_preemption", "lost_to_failure", "failed_hours")}
-    used = f"{hours['hours']:.2f} trial-hours: {hours['cpu_hours']:.2f} CPU-hours, {hours['gpu_hours']:.2f} GPU-hours"
-    gone = ", ".join(f"{value:.2f} h {name.replace('_', ' ')}" for name, value in lost.items() if value)
-    return f"{used}. {gone}" if gone else f"{used}, none of it lost"
-
-
-def _rounded(row: dict[str, str]) -> dict[str, str]:
-    return {name: f"{float(value):.3f}" if "." in value else value for name, value in row.items()}
+def _row(entry: ledger.Entry) -> dict[str, str]:
+    return {name: f"{value:.3f}" if isinstance(value, float) else str(value) for name, value in asdict(entry).items()}

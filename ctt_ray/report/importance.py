@@ -25,7 +25,8 @@ LOG_FROM = 30.0  # largest by smallest value from which a parameter counts as se
 @dataclass(frozen=True)
 class Importances:
     """weights: parameter → share, largest first, summing to 1; empty with `refused`, which says why. low, high: the least and
-    most it gets when a twelfth of the trials is left out (one, if there are no more than that). left_out: parameters that only some of the trials have."""
+    most it gets when a twelfth of the trials is left out (one, if there are no more than that). left_out: parameters that
+    only some of the trials have."""
 
     step: int
     trials: int

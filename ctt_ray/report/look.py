@@ -55,5 +55,6 @@ def blank(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
 def svg(figure: Figure) -> str:
     """For an <img>: a data address, so that nothing in it can clash with another figure's."""
     out = io.BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    with styled():  # the salt counts when it is written
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()

@@ -86,7 +86,7 @@ def _describe(args: TuneArgs, asked: Plan, room: Capacity) -> None:
 
 
 def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
-    from ctt_ray.tune import data, past, settings
+    from ctt_ray.tune import data, past, reported, settings
     from ctt_ray.tune.campaign import Campaign, run_campaign
     from ctt_ray.tune.failures import Hopeless
 
@@ -116,10 +116,13 @@ def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
         except Hopeless as error:
             _say(f"error: {error}")
             records = asked.folder.records()
-    return report(asked, records, as_json=args.as_json)
+        page, why = reported.write(asked.folder, asked.settings)
+    if why:
+        _say(why)
+    return report(asked, records, as_json=args.as_json, page=page)
 
 
-def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
+def report(asked: Plan, records: Sequence[Record], *, as_json: bool, page: Path | None = None) -> int:
     """The result on stdout. Exit code 5 if a trial failed: the campaign is whole, its failures want a look."""
     from rich.console import Console
 
@@ -133,6 +136,8 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool) -> int:
     paths["study"] = storage.shown(asked.study or folder.study)
     if len(asked.settings.objectives) > 1:
         paths["pareto"] = folder.root / objectives.PARETO
+    if page is not None:
+        paths["report"] = page
     if as_json:
         rows = {row["trial"]: row for row in results.rows(records, asked.settings)}
         found = {"best": best and rows[best.id], "trials": list(rows.values()), "failed": len(failed)}
@@ -156,6 +161,8 @@ def _paths(paths: dict[str, Path | str], best: Record | None) -> list[str]:
     lines = [f"trials     {_near(paths['trials'])}", f"study      optuna-dashboard {_near(paths['study'])}"]
     if "pareto" in paths:
         lines.append(f"pareto     {_near(paths['pareto'])}")
+    if "report" in paths:
+        lines.append(f"report     {_near(paths['report'])}")
     if best is not None:
         lines.insert(0, f"best       python -m ctt_ray.train --config {_near(paths['best'])}")
     return lines

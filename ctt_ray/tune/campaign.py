@@ -20,6 +20,7 @@ from ctt_ray.tune import (
     alive,
     attempts,
     budget,
+    environment,
     failures,
     ledger,
     past,
@@ -85,6 +86,7 @@ def run_campaign(campaign: Campaign) -> list[Record]:
     board.reconcile(alive.last_seen(folder.root))
     with _logged(folder.log), Steering(folder, campaign.settings) as steering:
         steering.follow(board)
+        environment.record(folder, campaign.room.lines)
         log.info("start: %d of %d trials finished", board.finished, board.total)
         try:
             board.stopping = _exhausted(campaign) or failures.hopeless(board.records, campaign.max_failed_share)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ctt_ray import cli
-from ctt_ray.tune import alive, fidelity, requests, results
+from ctt_ray.tune import alive, fidelity, ledger, requests, results
 from ctt_ray.tune.folder import Folder, Record
 from ctt_ray.tune.opened import CampaignArgs, opened, say
 from ctt_ray.tune.settings import Settings, current_total
@@ -56,6 +56,8 @@ class Status:
     levels: list[fidelity.Level]
     best: Best | None
     rehearsal: bool
+    hours: dict[str, Any] | None
+    hours_said: str
     running: list[Running] = field(default_factory=list)
 
     @property
@@ -74,6 +76,7 @@ def look(folder: Folder, settings: Settings, now: float | None = None) -> Status
     live = set(beat.live) if beat is not None and state == "running" else set()
     running = [record for record in records if record.outcome is None and record.id in live]
     kinds = Counter(results.state(record) for record in records)
+    entries = ledger.of(folder)
     best = results.best(records, settings.levels)
     at = best and fidelity.standing(best, settings.levels)
     return Status(
@@ -94,6 +97,8 @@ def look(folder: Folder, settings: Settings, now: float | None = None) -> Status
         levels=fidelity.levels(records, settings.rungs, settings.iterations),
         best=Best(best.id, at.step, at.miou, best.issued.values) if best and at else None,
         rehearsal=settings.rehearsal,
+        hours=asdict(ledger.total(entries)) if entries else None,
+        hours_said=ledger.line(entries) if entries else "",
         running=[Running(record.id, record.iteration, fidelity.last(record)) for record in running],
     )
 
@@ -118,6 +123,8 @@ def lines(found: Status) -> list[str]:
         said.append("best        none yet")
     else:
         said.append(f"best        {_best(found.best, found.iterations)}")
+    if found.hours_said:
+        said.append(f"hours       {found.hours_said}")
     said += [_running(trial, found.iterations) for trial in found.running[:MOST]]
     if len(found.running) > MOST:
         said.append(f"            and {len(found.running) - MOST} more")
