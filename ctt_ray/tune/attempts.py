@@ -27,7 +27,7 @@ FOLLOW_EVERY_S = 2.0
 @dataclass(frozen=True)
 class Attempt:
     """Times are seconds since 1970. cpus, gpus: of all its workers together · how: "" while it runs or died silently ·
-    saved_at: when the checkpoint of `saved_iteration` was seen, its start if it has saved nothing yet."""
+    saved_at: when the checkpoint of `saved_iteration` was seen, its start if it has saved nothing yet · node: Ray's id."""
 
     start: float
     last: float
@@ -39,6 +39,7 @@ class Attempt:
     saved_iteration: int = 0
     saved_at: float = 0.0
     how: How = ""
+    node: str = ""
 
     def hours(self, now: float) -> float:
         """Wall hours. One without an end is taken to be running."""
@@ -102,14 +103,14 @@ def deaths(attempts: Sequence[Attempt]) -> int:
 class Recorder:
     """Keeps one attempt's file: made at its start by the process that runs the trial, which alone writes it until it ends."""
 
-    def __init__(self, trial: Path, *, cpus: float, gpus: float) -> None:
+    def __init__(self, trial: Path, *, cpus: float, gpus: float, node: str = "") -> None:
         now = time.time()
         at = saved_iteration(trial)
         settle(trial, "died", now=now)
         self._trial = trial
         self._path = _next(trial)
         self._lock = threading.Lock()
-        self._attempt = Attempt(now, now, None, cpus, gpus, at, at, at, now)
+        self._attempt = Attempt(now, now, None, cpus, gpus, at, at, at, now, node=node)
         _write(self._path, self._attempt)
 
     def report(self, iteration: int) -> None:
@@ -174,10 +175,10 @@ def _next(trial: Path) -> Path:
 def _read(path: Path) -> Attempt | None:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-        known = {field.name: content[field.name] for field in fields(Attempt)}
+        attempt = Attempt(**{field.name: content[field.name] for field in fields(Attempt) if field.name in content})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Attempt(**known) if known["how"] in get_args(How) else None
+    return attempt if attempt.how in get_args(How) else None
 
 
 def _write(path: Path, attempt: Attempt) -> None:

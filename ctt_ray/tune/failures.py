@@ -54,6 +54,11 @@ def death(text: str) -> Death:
     return "memory" if any(phrase in text for phrase in MONITOR_TEXTS) else "died"
 
 
+def unclear(text: str) -> bool:
+    """Whether Ray lost touch with a process and does not know yet what became of it."""
+    return "is unavailable" in text
+
+
 def blamed(failures: Mapping[int, BaseException]) -> BaseException | None:
     """Of the workers' exceptions by rank, the one that the others follow from: none where there is none.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from ctt_ray.tune import attempts, failures
+from ctt_ray.tune import attempts, failures, nodes
 from ctt_ray.tune.board import Board, log
 from ctt_ray.tune.unsaved import Unsaved
 
@@ -20,9 +20,12 @@ class Recovery(Unsaved, Callback):
     """A callback of Ray's controller. A trial that may not go on gets its outcome here; when Ray starts it all the same,
     it leaves at once (trial.py).   say: shows a line to the user."""
 
-    def __init__(self, board: Board, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, board: Board, say: Callable[[str], None], node_lost: Callable[[list[str], float], bool] = nodes.lost
+    ) -> None:
         self.board = board
         self._say = say
+        self._node_lost = node_lost
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         id = trial.config["trial"]
@@ -31,8 +34,8 @@ class Recovery(Unsaved, Callback):
 
     def died(self, id: str, words: str) -> bool:
         """Account for a death; true if it was the trial's last. words: Ray's, about it."""
-        cause = failures.death(words)
         where = self.board.folder.trial(id)
+        cause = self._cause(where, words)
         how: attempts.How = "failed" if cause == "memory" else cause
         attempts.note_death(where, how, now=time.time())
         count = attempts.deaths(attempts.read(where))
@@ -49,6 +52,15 @@ class Recovery(Unsaved, Callback):
             self._say(line)
             return False
         return True
+
+    def _cause(self, trial: Path, words: str) -> failures.Death:
+        """Ray hears of a lost connection before it knows that the node behind it is gone: then that is waited for."""
+        cause = failures.death(words)
+        tries = attempts.read(trial)
+        if cause == "died" and tries and not tries[-1].how:
+            patience = nodes.PATIENCE_S if failures.unclear(words) else 0.0
+            return "preempted" if self._node_lost([tries[-1].node], patience) else "died"
+        return cause
 
 
 def _words(trial: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from ray.exceptions import RayError
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
 from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Run, read_results, resolve
-from ctt_ray.tune import failures
+from ctt_ray.tune import failures, nodes
 from ctt_ray.tune.attempts import Recorder
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import applied
 
 LOOK_EVERY_S = 1.0  # for the stop file
+MOMENT_S = 2.0  # a worker's end may be heard of just before its node's
 
 
 class NotApplied(Exception):
@@ -61,7 +63,9 @@ def one_trial(work: Work, id: str) -> None:
         if folder.ended(id):  # the campaign has given it up while it waited for a place
             return
         (folder.trial(id) / ERROR).unlink(missing_ok=True)
-        recorder = Recorder(folder.trial(id), cpus=work.workers * work.cpus, gpus=work.workers * work.gpus)
+        recorder = Recorder(
+            folder.trial(id), cpus=work.workers * work.cpus, gpus=work.workers * work.gpus, node=nodes.here()
+        )
         try:
             issued = folder.issued(id)
             run = _in_process if work.workers == 1 else _with_workers
@@ -111,6 +115,7 @@ def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig,
 
     from ctt_ray.train.launch import launch
 
+    before = nodes.alive()
     with recorder.following():
         try:
             metrics = launch(
@@ -126,18 +131,21 @@ def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig,
                 run=work.run,
             )
         except ClusterError as error:
-            raise worker_failure(error) from error
+            raise worker_failure(error, lambda patience: nodes.lost(before, patience)) from error
     check_applied(issued, metrics)
 
 
-def worker_failure(error: ClusterError) -> BaseException:
+def worker_failure(error: ClusterError, node_lost: Callable[[float], bool]) -> BaseException:
     """What to raise for workers that failed: their own exception, or WorkersDied for a process or node that is gone."""
-    cause = error.__cause__ or error
-    found = failures.blamed(getattr(cause, "worker_failures", {})) or cause
+    raised = error.__cause__ or error
+    found = failures.blamed(getattr(raised, "worker_failures", {})) or raised
     if not failures.is_death(found):
         return found
     what = {"preempted": "its node has died", "memory": "memory usage threshold reached", "died": "its process died"}
-    return WorkersDied(f"a worker is gone, {what[failures.death(str(found))]}: {failures.named(found)}")
+    cause = failures.death(str(found))
+    if cause == "died" and node_lost(nodes.PATIENCE_S if failures.unclear(str(found)) else MOMENT_S):
+        cause = "preempted"
+    return WorkersDied(f"a worker is gone, {what[cause]}: {failures.named(found)}")
 
 
 class TrialSession(LocalSession):

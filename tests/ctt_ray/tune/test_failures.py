@@ -95,14 +95,17 @@ def test_what_the_driver_raises_for_its_workers() -> None:
         cause.worker_failures = failed  # type: ignore[attr-defined]
         error = ClusterError("training failed")
         error.__cause__ = cause
-        return worker_failure(error)
+        return worker_failure(error, lambda patience: lost)
 
+    lost = False
     own = ValueError("boom")
     assert raised({0: own, 1: GLOO}) is own
     assert failures.kind(failures.named(raised({0: OutOfMemoryError("over")}))) == "memory"
     for words, cause in ((CRASH, "died"), (NODE, "preempted"), (MONITOR, "memory")):
         gone = raised({0: GLOO, 1: RayActorError("00", words)})
         assert isinstance(gone, WorkersDied) and failures.death(str(gone)) == cause
+    lost = True
+    assert failures.death(str(raised({0: RayActorError("00", CRASH)}))) == "preempted"
 
 
 def ended(state: str, reason: str = "") -> Record:
@@ -125,7 +128,8 @@ def test_a_hopeless_campaign_is_one_where_more_than_the_share_failed_and_four_en
 def recovery(folder: Folder, settings: Settings, put: Callable[..., None]) -> Recovery:
     put("0000", {10: 1.0})
     said: list[str] = []
-    made = Recovery(Board(folder, iterations=settings.iterations, total=settings.trials), said.append)
+    board = Board(folder, iterations=settings.iterations, total=settings.trials)
+    made = Recovery(board, said.append, lambda nodes, patience: nodes == ["gone"] and (patience > 0))
     made.said = said  # type: ignore[attr-defined]
     return made
 
@@ -157,3 +161,19 @@ def test_the_memory_monitor_ends_a_trial_at_once(recovery: Recovery) -> None:
     end = outcome(recovery)
     assert end is not None and (end.state, end.kind) == ("failed", "memory")
     assert [attempt.how for attempt in attempts.read(recovery.board.folder.trial("0000"))] == ["failed"]
+
+
+def test_a_lost_connection_to_a_node_that_is_gone_is_a_preemption(recovery: Recovery) -> None:
+    """What Ray says first when a raylet is killed; a node is only waited for when Ray does not know itself."""
+    where = recovery.board.folder.trial("0000")
+    unavailable = (
+        "The actor 77067e is unavailable: RpcError: Socket closed. The task may or may not have been executed."
+    )
+    for node, words, how in (
+        ("gone", unavailable, "preempted"),
+        ("alive", unavailable, "died"),
+        ("gone", CRASH, "died"),
+    ):
+        Recorder(where, cpus=1, gpus=0, node=node)
+        recovery.died("0000", words)
+        assert attempts.read(where)[-1].how == how
