@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from ctt_ray.tune import stopping
+from ctt_ray.train.session import Interrupted
+from ctt_ray.tune import campaign as campaign_of
+from ctt_ray.tune import failures, stopping
+from ctt_ray.tune.attempts import Attempt
 from ctt_ray.tune.board import Board
-from ctt_ray.tune.folder import Folder
+from ctt_ray.tune.budget import Budget
+from ctt_ray.tune.campaign import Campaign, run_campaign
+from ctt_ray.tune.capacity import Node, capacity
+from ctt_ray.tune.folder import Folder, write_json
 from ctt_ray.tune.settings import Settings
 from ctt_ray.tune.stopping import Ender
+from tune_spaces import Space
 
 
 @pytest.fixture
@@ -55,3 +64,24 @@ def test_a_slot_that_ray_dropped_is_free(board: Board) -> None:
     trials = [SimpleNamespace(trial_id=id, is_finished=lambda id=id: id == "a") for id in "ab"]
     Ender(board, []).on_step_begin(0, trials)
     assert board.live == {"b": "0005"}
+
+
+def test_a_hopeless_or_spent_campaign_trains_nothing_and_says_how_to_go_on(
+    board: Board, space: Space, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_cluster(*_: object, **__: object) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(campaign_of, "cluster", no_cluster)
+    asked = Campaign(board.folder, space, settings, capacity([Node(2)], trials=6), Node(2), max_failed_share=0.5)
+    with pytest.raises(failures.Hopeless, match=r"3 of 4 .* Commonest: 3 x why: 4 of 6 .* larger --max-failed-share"):
+        run_campaign(asked)
+    now = time.time()
+    write_json(
+        board.folder.trial("0000") / "attempts/00.json", vars(Attempt(now - 7200, now, now, 2, 0, how="complete"))
+    )
+    allowed = replace(asked, max_failed_share=1.0, budget=Budget(3, "cpuh"))
+    with pytest.raises(Interrupted, match=r"the budget is used up, 4\.00 of 3 cpuh .a larger --budget goes on"):
+        run_campaign(allowed)
+    assert (board.folder.root / "ledger.csv").read_text().splitlines()[-1].startswith("all,1,2.0,4.0")
+    assert len(board.folder.records()) == 4
