@@ -56,7 +56,7 @@ def exhausted(budget: Budget | None, spent: float) -> str:
     """Why the campaign must not go on, or nothing."""
     if budget is None or spent < budget.hours:
         return ""
-    return f"the budget is used up, {spent:.2f} of {budget} (a larger --budget goes on)"
+    return f"the budget is used up, {spent:.4g} of {budget} (a larger --budget goes on)"
 
 
 def forecast(budget: Budget, spent: float, *, hours: float | None, devices: float) -> str:

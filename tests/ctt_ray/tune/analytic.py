@@ -43,7 +43,7 @@ def main(root: Path, trials: int, pause: float) -> int:
 
     def run(config: RunConfig, session: Session) -> Metrics:
         start = session.resume_from()
-        at = 0 if start is None else int(json.loads((start / "state.json").read_text()))
+        at = 0 if start is None else json.loads((start / "state.json").read_text())["iteration"]
         metrics: Metrics = {}
         while at < config.optim.iterations:
             at += 1
@@ -57,7 +57,9 @@ def main(root: Path, trials: int, pause: float) -> int:
                     metrics["config_hash"] = RunConfig().hash()
                 if at % EVERY == 0:
                     metrics["miou"] = 60 * (1 - math.exp(-at / 30)) - 4 * abs(math.log10(config.optim.lr) + 2)
-                session.report(metrics, lambda place, at=at: (place / "state.json").write_text(str(at)))
+                session.report(
+                    metrics, lambda place, at=at: (place / "state.json").write_text(json.dumps({"iteration": at}))
+                )
             if stop:
                 raise Interrupted("stopped")
         return metrics

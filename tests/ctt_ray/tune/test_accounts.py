@@ -77,6 +77,6 @@ def test_a_budget_stops_the_campaign_and_a_larger_one_goes_on(tmp_path: Path) ->
     finish(start(folder, 2, 0.0, ANALYTIC_BUDGET="1cpuh"))
     for record in folder.records():
         tries = attempts.read(folder.trial(record.id))
-        assert [attempt.how for attempt in tries] == ["stopped", "complete"]
+        assert [attempt.how for attempt in tries] in (["stopped", "complete"], ["stopped", "pruned"])
         assert tries[1].from_iteration >= half_way[record.id]
     assert budget.used(folder, "cpuh") == budget.used(folder, "cpuh", now=time.time() + 3600)

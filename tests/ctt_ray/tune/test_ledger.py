@@ -104,7 +104,7 @@ def test_every_attempt_counts_and_the_message_says_how_to_go_on(campaign: Folder
     assert budget.used(campaign, "gpuh", now=4 * HOUR) == 18
     assert budget.exhausted(Budget(18.01, "gpuh"), 18) == ""
     assert budget.exhausted(Budget(18, "gpuh"), 18) == (
-        "the budget is used up, 18.00 of 18 gpuh (a larger --budget goes on)"
+        "the budget is used up, 18 of 18 gpuh (a larger --budget goes on)"
     )
 
 
@@ -116,7 +116,7 @@ def test_the_running_campaign_counts_the_same(campaign: Folder, settings: Settin
     now[0] = 5 * HOUR - 1  # the running trial's 4 CPUs: 4 cpuh an hour
     assert spending() == ""
     now[0] = 5 * HOUR
-    assert "40.00 of 40 cpuh" in spending()
+    assert "40 of 40 cpuh" in spending()
 
 
 def test_the_forecast_is_held_against_it(campaign: Folder, settings: Settings) -> None:

@@ -81,7 +81,7 @@ def test_a_hopeless_or_spent_campaign_trains_nothing_and_says_how_to_go_on(
         board.folder.trial("0000") / "attempts/00.json", vars(Attempt(now - 7200, now, now, 2, 0, how="complete"))
     )
     allowed = replace(asked, max_failed_share=1.0, budget=Budget(3, "cpuh"))
-    with pytest.raises(Interrupted, match=r"the budget is used up, 4\.00 of 3 cpuh .a larger --budget goes on"):
+    with pytest.raises(Interrupted, match=r"the budget is used up, 4 of 3 cpuh .a larger --budget goes on"):
         run_campaign(allowed)
     assert (board.folder.root / "ledger.csv").read_text().splitlines()[-1].startswith("all,1,2.0,4.0")
     assert len(board.folder.records()) == 4
