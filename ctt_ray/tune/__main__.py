@@ -24,6 +24,7 @@ examples
   python -m ctt_ray.tune --space voc --dry-run
   python -m ctt_ray.tune --space voc --data data/voc --labelled 1-8_s0 --trials 64 --name voc1
   python -m ctt_ray.tune --space voc --name voc1 --extend 32
+  python -m ctt_ray.tune confirm voc1
   python -m ctt_ray.train --config campaigns/voc1/best.yaml"""
 
 
