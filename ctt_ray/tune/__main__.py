@@ -152,6 +152,8 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool, page: Path 
             results.as_table(records, asked.settings)
         )
         print("\n".join([*_paths(paths, best), f"ledger     {ledger.line(entries)}"]))
+        if page is not None:
+            print(f"report     {_near(page)}")
     for record in failed:
         reason = record.outcome.reason if record.outcome else ""
         _say(f"trial {record.id} failed: {reason} ({folder.trial(record.id)})")
@@ -162,8 +164,6 @@ def _paths(paths: dict[str, Path | str], best: Record | None) -> list[str]:
     lines = [f"trials     {_near(paths['trials'])}", f"study      optuna-dashboard {_near(paths['study'])}"]
     if "pareto" in paths:
         lines.append(f"pareto     {_near(paths['pareto'])}")
-    if "report" in paths:
-        lines.append(f"report     {_near(paths['report'])}")
     if best is not None:
         lines.insert(0, f"best       python -m ctt_ray.train --config {_near(paths['best'])}")
     return lines
