@@ -56,8 +56,8 @@ def highest(ladder: Sequence[Level], least: int = 1) -> Level | None:
 
 
 def common(ladder: Sequence[Level], least: int = ENOUGH) -> Level | None:
-    """The level to compare many trials at: the highest that `least` trials reached, else the fullest one, else None."""
-    fullest = max(ladder, key=lambda level: level.reached, default=None)
+    """Where to compare many trials: the highest level that `least` reached, else the fullest (or highest of them), else None."""
+    fullest = max(ladder, key=lambda level: (level.reached, level.step), default=None)
     return highest(ladder, least) or (fullest if fullest is not None and fullest.reached else None)
 
 

@@ -57,4 +57,5 @@ def test_the_level_where_many_are_compared(records: list[Record]) -> None:
     ladder = levels(records, [10, 20, 40], 80)
     assert common(ladder, 3) == Level(20, 3)
     assert common(ladder) == Level(10, 4)  # none has eight: the fullest
+    assert common([Level(10, 2), Level(20, 2), Level(80, 1)]) == Level(20, 2)
     assert common(levels([], [10], 80)) is None and common([]) is None
