@@ -152,7 +152,8 @@ def _close(folder: Folder) -> None:
 def _run(campaign: Campaign, steering: Steering) -> Board:
     """Rounds of Ray Tune until the total is reached: Ray may drop a trial, the folder does not."""
     deadline = None if campaign.max_hours is None else time.monotonic() + campaign.max_hours * 3600
-    with cluster(campaign.address, campaign.room, campaign.node, workers=campaign.workers):
+    joined = cluster(campaign.address, campaign.room, campaign.node, workers=campaign.workers)
+    with storage.watched(campaign.study), joined:
         before = -1
         while True:
             board = _round(campaign, deadline, steering)

@@ -16,6 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from ctt_ray.cli import ClusterError
 from ctt_ray.config import ConfigError
 
 OWNER = "campaign"  # user attribute of a study: the folder that it is the projection of
@@ -64,6 +65,25 @@ def driven(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg" if find_spec("psycopg") else "postgresql+psycopg2")
 
 
+@contextmanager
+def watched(url: str) -> Iterator[None]:
+    """Raises ClusterError if the database is lost while a campaign runs: its truth lies elsewhere."""
+    try:
+        yield
+    except Exception as error:
+        lost = isinstance(error, (SQLAlchemyError, optuna.exceptions.StorageInternalError))
+        # Ray hands on what a searcher raises as the text of an exception of its own.
+        said = [
+            line for line in str(error).splitlines() if line.startswith(("sqlalchemy.exc.", "optuna.exceptions.Sto"))
+        ]
+        if not url or not (lost or said):
+            raise
+        why = said[0] if said else _first_line(error)
+        raise ClusterError(
+            f"the database of --study {shown(url)} was lost: {why}; the campaign's files are whole and the same command goes on"
+        ) from None
+
+
 def shown(where: Path | str) -> str:
     """For people: without the password."""
     return str(where) if isinstance(where, Path) else make_url(where).render_as_string(hide_password=True)
@@ -105,5 +125,8 @@ def _said(url: str) -> Iterator[None]:
             "for PostgreSQL: pip install 'ctt-ray[postgres]'"
         ) from None
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        first = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ConfigError(f"--study {shown(url)} cannot be used: {first}") from None
+        raise ConfigError(f"--study {shown(url)} cannot be used: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error.__cause__ or error).strip().splitlines()[0]

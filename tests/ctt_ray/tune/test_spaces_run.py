@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import optuna
+import postgres_server
 import pytest
 from optuna.trial import TrialState
 
@@ -97,6 +99,36 @@ def test_a_file_of_ones_own_with_a_database_two_objectives_the_median_rule_and_a
     opened = optuna.load_study(study_name="next", storage=f"sqlite:///{tmp_path / 'study.db'}")
     assert len(again["trials"]) == 2 and len(opened.trials) == len(complete) + 2
     assert [trial.user_attrs.get("id") for trial in opened.trials[-2:]] == ["0000", "0001"]
+
+
+@pytest.mark.ray
+def test_a_database_that_goes_away_stops_the_campaign_in_words_and_loses_nothing(tmp_path: Path) -> None:
+    if why := postgres_server.missing():
+        pytest.skip(why)
+    folder = Folder(tmp_path / "campaigns" / "demo")
+    wanted = ["--json", "--space", "demo", "--trials", "150", "--scheduler", "none", "--allow-twins"]
+    path = os.pathsep.join([str(Path(cli.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    with postgres_server.server() as url:
+        running = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *wanted, "--study", url],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        patience = time.monotonic() + 120
+        while sum(record.outcome is not None for record in folder.records()) < 2:
+            assert running.poll() is None and time.monotonic() < patience
+            time.sleep(0.1)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == cli.ENVIRONMENT, said
+    assert (
+        "was lost" in said and "the same command goes on" in said and "secret" not in said and "Traceback" not in said
+    )
+    before = {record.id: record.outcome for record in folder.records() if record.outcome}
+    total = len(folder.records()) + 1
+    settings = folder.settings.read_text()
+    folder.settings.write_text(settings.replace("trials: 150", f"trials: {total}"))  # the rest would only take time
+    found, _ = campaign(tmp_path, *wanted[1:3], "--scheduler", "none", "--allow-twins")  # in the journal, this time
+    assert len(found["trials"]) == total and {row["state"] for row in found["trials"]} == {"complete"}
+    assert all(folder.record(id).outcome == outcome for id, outcome in before.items())
 
 
 def test_a_file_of_ones_own_says_its_conditions_and_grid_before_anything_runs(tmp_path: Path) -> None:
