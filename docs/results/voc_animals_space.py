@@ -40,7 +40,10 @@ TRIALS = 24
 
 def suggest(trial: Trial) -> dict[str, Any]:
     method = trial.suggest_categorical("method", ("supervised", "mean_teacher", "ctt"))
-    values = {"method": method, **paper.suggest(trial, lr=(5e-4, 2e-2), ema_step=(5e-3, 2e-1), reads=paper.READS[method])}
+    values = {
+        "method": method,
+        **paper.suggest(trial, lr=(5e-4, 2e-2), ema_step=(5e-3, 2e-1), reads=paper.READS[method]),
+    }
     if method != "supervised":
         values["ct_threshold"] = trial.suggest_float("ct_threshold", 0.5, 0.99)
     return values
