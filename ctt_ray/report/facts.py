@@ -123,7 +123,7 @@ def data(settings: Settings) -> dict[str, str]:
 
 def scored_on(settings: Settings) -> str:
     report = settings.base.report
-    limit = f", its first {report.eval_limit} images" if report.eval_limit else ""
+    limit = f" (before the last report its first {report.eval_limit} images)" if report.eval_limit else ""
     return f"{report.eval_split}{limit}"
 
 

@@ -21,6 +21,7 @@ from ctt_ray.tune.results import state
 
 MOST_LEVELS = 4  # panels of the history, the highest levels
 COLUMNS = 3  # of the scatter's panels
+WIDE = 18  # letters of names that still fit side by side under a panel
 
 
 def curves(facts: Facts) -> Figure | None:
@@ -106,10 +107,10 @@ def importance(facts: Facts) -> Figure | None:
 
 
 def scatter(facts: Facts) -> Figure | None:
-    """Each searched parameter against the score at the level where many are compared."""
+    """Each parameter that took several values against the score at the level where many are compared."""
     scores = fidelity.at(facts.records, facts.common.step) if facts.common else {}
     panels = {name: [(r, v) for r, v in pairs if r.id in scores] for name, pairs in searched(facts.records).items()}
-    panels = {name: pairs for name, pairs in panels.items() if pairs}
+    panels = {name: pairs for name, pairs in panels.items() if len({value for _, value in pairs}) > 1}
     if not panels:
         return None
     rows = math.ceil(len(panels) / COLUMNS)
@@ -137,10 +138,12 @@ def _panel(axis: Axes, facts: Facts, pairs: list[tuple[Record, Any]], scores: di
             at, scores[record.id], s=30 if best else 14, color=ORANGE if best else BLUE, alpha=0.9, linewidths=0
         )
     if not numeric:
-        axis.set_xticks(range(len(names)), names, rotation=25 if len(names) > 3 else 0)
+        axis.set_xticks(range(len(names)), names, rotation=20 if sum(map(len, names)) > WIDE else 0)
         axis.set_xlim(-0.6, len(names) - 0.4)
     elif is_log(values):
         axis.set_xscale("log")
+    else:
+        axis.locator_params(axis="x", nbins=4)
 
 
 def _finite(value: float | int | str) -> bool:

@@ -58,7 +58,7 @@ def capacity(
     have = f"{sum(n.cpus for n in nodes):g} CPU + {sum(n.gpus for n in nodes):g} GPU on {count(len(nodes), 'node')}"
     if len(set(nodes)) > 1:
         have += f" ({' · '.join(amount(node.cpus, node.gpus) for node in nodes)})"
-    bound = f"--concurrent {concurrent}" if concurrent else f"a quarter of {trials} trials, at least 2: {most}"
+    bound = f"{concurrent} asked for" if concurrent else f"a quarter of {trials} trials, at least 2: {most}"
     driver = "" if workers == 1 else ", and a driver on the head node that takes none"
     lines = (
         f"machines   {have}",
