@@ -9,7 +9,8 @@ import tyro
 from pydantic import Field
 
 from ctt_ray import cli
-from ctt_ray.tune import requests
+from ctt_ray.config import ConfigError
+from ctt_ray.tune import candidates, requests
 from ctt_ray.tune.opened import CampaignArgs, opened, say
 from ctt_ray.tune.status import look
 
@@ -39,6 +40,8 @@ def extend(argv: Sequence[str]) -> int:
     about = "Add trials. A running campaign takes them up without a restart, another one at its next start."
     args = cli.parse(ExtendArgs, argv, prog="python -m ctt_ray.tune extend", description=about)
     folder, settings = opened(args)
+    if (folder.root / candidates.FILE).is_file():
+        raise ConfigError(f"{folder.root} is a confirmation; it grows by `confirm --best` and `confirm --seeds`")
     requests.ask_more(folder, args.more)
     state = look(folder, settings)
     how = "takes them up within seconds" if state.state == "running" else "takes them up when it is started again"

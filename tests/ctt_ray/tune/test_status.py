@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ctt_ray.config import ConfigError
-from ctt_ray.tune import requests
+from ctt_ray.tune import candidates, requests
 from ctt_ray.tune import settings as settings_of
 from ctt_ray.tune.__main__ import main
 from ctt_ray.tune.alive import ALIVE, STALE_S, Alive
@@ -118,6 +118,13 @@ def test_stop_and_extend_leave_requests(campaign: Folder, capsys: pytest.Capture
     requests.forget_stop(campaign)
     assert not requests.stop_asked(campaign)
     requests.forget_stop(campaign)
+
+
+def test_a_confirmation_is_not_extended(campaign: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    write_json(campaign.root / candidates.FILE, [])
+    assert main(["extend", str(campaign.root), "4"]) == 2
+    assert "it grows by `confirm --best`" in capsys.readouterr().err
+    assert requests.added(campaign) == 0
 
 
 def test_a_finished_campaign_is_not_asked_to_stop(
