@@ -32,24 +32,23 @@ class Asha(Unsaved, AsyncHyperBandScheduler):
         )
         self.board = board
         self.longest = longest
-        self._open: list[tuple[int, str]] = []  # iteration, trial: killed between a report at a rung and its decision
+        self._open: list[tuple[int, str, Metrics]] = []  # reports, from the first at a rung that nothing was decided of
         for record in board.records:
             trial = _named(record.id)
             super().on_trial_add(None, trial)
-            undecided = self._undecided(record)
-            for line in record.lines[: len(record.lines) - undecided]:
+            known = self._decided(record)
+            for line in record.lines[:known]:
                 super().on_trial_result(None, trial, line)
-            if undecided:
-                self._open.append((record.iteration, record.id))
+            self._open += [(int(line["iteration"]), record.id, line) for line in record.lines[known:]]
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_add(tune_controller, _ours(trial))
 
     def catch_up(self) -> None:
         """Decide what a kill came before, and end the trials that had been stopped; done before anything is issued."""
-        for _, id in sorted(self._open):
-            trial = SimpleNamespace(config={"trial": id})
-            self.on_trial_result(None, trial, self.board.record(id).lines[-1])
+        for _, id, line in sorted(self._open, key=lambda report: report[:2]):
+            if id not in self.board.pruned:
+                self.on_trial_result(None, SimpleNamespace(config={"trial": id}), line)
         for record in self.board.records:
             noted = decisions(self.board.folder, record.id) if record.outcome is None else {}
             if not all(decision.goes_on for decision in noted.values()):
@@ -72,12 +71,15 @@ class Asha(Unsaved, AsyncHyperBandScheduler):
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         super().on_trial_remove(tune_controller, _ours(trial))
 
-    def _undecided(self, record: Record) -> bool:
-        """Whether an unfinished trial's last report is one at a rung of which no decision is on file."""
-        at = record.iteration
-        if record.outcome is not None or at >= self.longest or at not in self.rungs():
-            return False
-        return at not in decisions(self.board.folder, record.id)
+    def _decided(self, record: Record) -> int:
+        """How many of the reports stand before the first one at a rung of which no decision is on file.
+
+        One process waits for the decision, so only its last report can be open. Ray Train's workers do not wait."""
+        if record.outcome is not None:
+            return len(record.lines)
+        noted, rungs = decisions(self.board.folder, record.id), self.rungs()
+        is_open = [int(line["iteration"]) in rungs and int(line["iteration"]) not in noted for line in record.lines]
+        return is_open.index(True) if True in is_open else len(is_open)
 
     def _note(self, id: str, result: dict[str, Any], before: list[int], *, goes_on: bool) -> None:
         """Write down the decision, if the report came to a rung: it is then the last of that rung's scores."""

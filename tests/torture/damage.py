@@ -11,6 +11,8 @@ from random import Random
 from torture.subject import EVERY, ITERATIONS, score
 from torture.witness import json_lines, look
 
+RUNGS = (10, 20, 40)  # of the subject's ladder
+
 
 def half_a_report(root: Path, rng: Random) -> str:
     """Cut inside the line that was being appended; its checkpoint comes later, so there is none."""
@@ -23,10 +25,14 @@ def half_a_report(root: Path, rng: Random) -> str:
 
 
 def report_without_checkpoint(root: Path, rng: Random) -> str:
-    """Died between a line and its checkpoint, which is half written beside its place."""
+    """Died between a line and its checkpoint, which is half written beside its place. Not behind a rung that nothing has been
+    decided of: a trial waits there."""
     folder = _unfinished(root, rng)
     places = sorted(path for path in folder.glob("checkpoints/*") if path.name.isdigit()) if folder else []
     if folder is None or not places or int(places[-1].name) >= ITERATIONS:
+        return ""
+    noted = [line["iteration"] for _, line in json_lines(folder / "rungs.jsonl")]
+    if int(places[-1].name) in RUNGS and int(places[-1].name) not in noted:
         return ""
     reports = [line for _, line in json_lines(folder / "result.jsonl")]
     at = int(places[-1].name) + EVERY

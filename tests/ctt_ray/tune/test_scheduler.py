@@ -82,21 +82,27 @@ def test_rungs_after_a_restart_are_those_before_it(
     assert again.rungs() == alive.rungs()
 
 
-def test_a_decision_that_a_kill_came_before_is_taken_at_the_restart(
+def test_decisions_that_a_kill_came_before_are_taken_at_the_restart(
     folder: Folder, settings: Settings, put: Callable[..., None]
 ) -> None:
     put("0000", {10: 5.0, 20: 6.0, 30: 6.1, 40: 6.5, 50: 7, 60: 7, 70: 7, 80: 8.0}, "complete")
     put("0001", {10: 4.0})  # its report is on file, the decision about it is not
     put("0002", {10: 9.0})
-    put("0003", {10: 9.5, 20: 9.6, 30: 9.7})  # beyond its rungs: it was let on
+    put("0003", {10: 9.5, 20: 9.6, 30: 9.7})  # Ray Train's workers do not wait for a decision
+    put("0004", {10: 3.0, 20: 9.9})
     again = start(folder, settings)
     assert again.board.record("0001").outcome == Outcome("pruned", 10, 4.0, 10.0, "stopped early at 10 of 80")
     assert all(again.board.record(id).outcome is None for id in ("0002", "0003"))
-    assert again.rungs()[10] == {"0000": 5.0, "0003": 9.5, "0001": 4.0, "0002": 9.0}
-    taken = {id: decisions(folder, id) for id in ("0001", "0002", "0003")}
-    assert taken["0001"] == {10: Decision(10, 10, 4.0, among=2, cutoff=7.25, goes_on=False)}
-    assert taken["0002"] == {10: Decision(10, 10, 9.0, among=3, cutoff=5.0, goes_on=True)}
-    assert taken["0003"] == {}
+    assert again.rungs()[10] == {"0000": 5.0, "0001": 4.0, "0002": 9.0, "0003": 9.5, "0004": 3.0}
+    assert again.rungs()[20] == {"0000": 6.0, "0003": 9.6}  # 0004 was stopped at 10, whatever it reported after that
+    taken = {id: decisions(folder, id) for id in ("0001", "0002", "0003", "0004")}
+    assert taken["0001"] == {10: Decision(10, 10, 4.0, among=1, cutoff=5.0, goes_on=False)}
+    assert taken["0002"] == {10: Decision(10, 10, 9.0, among=2, cutoff=4.5, goes_on=True)}
+    assert taken["0003"] == {
+        10: Decision(10, 10, 9.5, among=3, cutoff=5.0, goes_on=True),
+        20: Decision(20, 20, 9.6, among=1, cutoff=6.0, goes_on=True),
+    }
+    assert taken["0004"] == {10: Decision(10, 10, 3.0, among=4, cutoff=7.0, goes_on=False)}
 
 
 def test_a_decision_on_file_is_held_to(folder: Folder, settings: Settings, put: Callable[..., None]) -> None:
