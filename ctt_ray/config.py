@@ -105,6 +105,8 @@ class NetConfig(Frozen):
     """Channel multiplier of the backbone."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Before the classifier."""
+    bn_statistics: Literal["both", "labelled"] = "both"
+    """Which forward passes of a student move BatchNorm's running statistics; each normalises with its own batch."""
     freeze_bn: bool = False
     """BatchNorm keeps the statistics it came with (small batches on pretrained weights)."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -54,6 +55,20 @@ def optimiser(net: nn.Module, config: OptimConfig) -> torch.optim.SGD:
     rates = (config.lr, config.lr * config.lr_head_factor)
     groups = [{"params": params, "lr": lr, "base_lr": lr} for params, lr in zip((backbone, head), rates, strict=True)]
     return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+@contextmanager
+def statistics_kept(net: nn.Module, *, kept: bool) -> Iterator[None]:
+    """Inside, if `kept`, a forward pass normalises with its batch and leaves BatchNorm's running statistics alone."""
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm) and kept]
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def set_mode(net: nn.Module, *, training: bool, batchnorm: bool) -> None:

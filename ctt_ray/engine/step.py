@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ctt_ray.batch import Batch, Samples
-from ctt_ray.config import RunConfig
+from ctt_ray.config import ConfigError, RunConfig
 from ctt_ray.engine import networks, state, world
 from ctt_ray.engine.banks import Banks
 from ctt_ray.engine.diagnostics import Meter, pseudo_label_counts
@@ -44,6 +44,8 @@ class Engine:
         class_weight_K: Tensor | None = None,
     ) -> None:
         self.plan, self.config, self.accelerator, self.classes = plan, config, accelerator, classes
+        if plan.joint_forward and config.net.bn_statistics == "labelled":
+            raise ConfigError("bn_statistics labelled needs two forward passes: set joint_forward to false")
         self.iteration = 0
         self.students = networks.build_students(plan, config.net, classes=classes, seed=config.seed)
         self.teachers = networks.build_teachers(plan, self.students)
@@ -149,7 +151,9 @@ class Engine:
                     parts = [part.split([len(view_l), len(view_u)]) for part in both]
                     out_l[name], out_u[name] = (NetOut(*pair) for pair in zip(*parts, strict=True))
                 else:
-                    out_l[name], out_u[name] = net(view_l), net(view_u)
+                    out_l[name] = net(view_l)
+                    with networks.statistics_kept(net, kept=self.config.net.bn_statistics == "labelled"):
+                        out_u[name] = net(view_u)
         return out_l, out_u
 
     # -- losses --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from tiny_runs import make_batch, make_engine, make_samples, open_gate, paramete
 from torch import nn
 
 from ctt_ray.batch import Batch
-from ctt_ray.config import RunConfig, with_values
+from ctt_ray.config import ConfigError, RunConfig, with_values
 from ctt_ray.engine import Engine
 from ctt_ray.engine.terms import rows
 from ctt_ray.engine.views import Target, mix_mask, mixed, strong_view, teach, weak_view
@@ -291,3 +291,18 @@ def test_warm_up_is_supervised_training_with_followers_and_then_ends() -> None:
         plain.step(make_batch(number))
     assert not torch.equal(parameters(warm)["s0"], parameters(plain)["s0"])
     assert {"s0<-t1/ct", "s1<-t0/ct"} <= warm.meter.read().keys()
+
+
+def test_running_statistics_of_the_labelled_passes_alone() -> None:
+    """A step of CTT leaves student 0 with a supervised step's statistics, though it learnt from unlabelled images too."""
+
+    def statistics(engine: Engine) -> dict[str, torch.Tensor]:
+        engine.step(make_batch(0))
+        return {name: value for name, value in engine.students["s0"].named_buffers() if "running" in name}
+
+    plain = statistics(make_engine("supervised"))
+    labelled, both = statistics(make_engine(bn_statistics="labelled")), statistics(make_engine())
+    assert all(torch.equal(labelled[name], plain[name]) for name in plain)
+    assert not all(torch.equal(both[name], plain[name]) for name in plain)
+    with pytest.raises(ConfigError, match="two forward passes"):
+        make_engine(bn_statistics="labelled", joint_forward=True)
