@@ -21,7 +21,7 @@ NET = ["backbone=mobilenet_v2", "width=0.25", "feature_dim=8", "crop=[32, 32]", 
 
 def two_at_once(folder: Path, seed: int) -> list[Row]:
     root = folder / "two"
-    play = Play("two at once", _subject(root, trials=16, pause=0.03), root, seed)
+    play = Play("two at once", _subject(root, trials=30, pause=0.05), root, seed)
     rows = play.run(
         [
             (kills.campaign_while_starting, (damage.stale_locks,)),
@@ -38,7 +38,7 @@ def two_at_once(folder: Path, seed: int) -> list[Row]:
             (kills.writing_outcome, (damage.half_a_report,)),
         ]
     )
-    return _whole(rows, check_whole(root, 16))
+    return _whole(rows, check_whole(root, 30))
 
 
 def one_at_a_time(folder: Path, seed: int) -> list[Row]:
@@ -64,7 +64,7 @@ def one_at_a_time(folder: Path, seed: int) -> list[Row]:
 def joined(folder: Path, seed: int) -> list[Row]:
     """A cluster of three nodes of one CPU, joined by its address."""
     root = folder / "joined"
-    play = Play("joined cluster", _subject(root, trials=10, pause=0.03), root, seed, cluster=(1, 1, 1))
+    play = Play("joined cluster", _subject(root, trials=20, pause=0.05), root, seed, cluster=(1, 1, 1))
     rows = play.run(
         [
             (kills.node, ()),
@@ -74,7 +74,7 @@ def joined(folder: Path, seed: int) -> list[Row]:
             (kills.writing_study, ()),
         ]
     )
-    return _whole(rows, check_whole(root, 10))
+    return _whole(rows, check_whole(root, 20))
 
 
 def real_training(folder: Path, seed: int) -> list[Row]:
