@@ -59,7 +59,6 @@ class Work:
 def one_trial(work: Work, id: str) -> None:
     """Train trial `id`, from its checkpoint if it has one. An exception becomes error.txt: it fails, Ray goes on."""
     folder = Folder(work.root)
-    gc.freeze()  # the modules of a reused process are not looked through again at the end of every trial: 0.1 s and more
     with folder.claim(id):
         if folder.ended(id):  # the campaign has given it up while it waited for a place
             return
@@ -83,8 +82,6 @@ def one_trial(work: Work, id: str) -> None:
             recorder.end("failed")
         else:
             recorder.end("complete")
-        finally:
-            gc.collect()  # the next trial of this process finds the memory free
 
 
 def check_applied(issued: Issued, metrics: Metrics) -> None:
@@ -107,7 +104,11 @@ def _in_process(work: Work, folder: Folder, issued: Issued, config: RunConfig, r
     session = TrialSession(
         folder.trial(issued.id), keep=config.report.keep, on_report=on_report, stopping=StopFile(folder.stop)
     )
-    resolve(work.run)(config, session)
+    gc.freeze()  # what the process has imported is not looked through again at the end of every trial: 0.1 s and more
+    try:
+        resolve(work.run)(config, session)
+    finally:
+        gc.collect()  # the next trial of this process finds the memory free
 
 
 def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig, recorder: Recorder) -> None:
