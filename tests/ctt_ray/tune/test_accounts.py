@@ -68,7 +68,8 @@ def test_a_budget_stops_the_campaign_and_a_larger_one_goes_on(tmp_path: Path) ->
     assert "the budget is used up" in said and "a larger --budget goes on" in said
     used = budget.used(folder, "cpuh")
     assert allowed <= used < 10 * allowed
-    assert {a.how for record in folder.records() for a in attempts.read(folder.trial(record.id))} == {"stopped"}
+    how = [a.how for record in folder.records() for a in attempts.read(folder.trial(record.id))]
+    assert "stopped" in how and set(how) <= {"stopped", "pruned"}, "halving may have come first to one of the two"
     half_way = {record.id: record.iteration for record in folder.records()}
 
     again = finish(start(folder, 2, 0.1, ANALYTIC_BUDGET=f"{allowed:.5f}cpuh"), cli.RESUMABLE)
@@ -77,6 +78,7 @@ def test_a_budget_stops_the_campaign_and_a_larger_one_goes_on(tmp_path: Path) ->
     finish(start(folder, 2, 0.0, ANALYTIC_BUDGET="1cpuh"))
     for record in folder.records():
         tries = attempts.read(folder.trial(record.id))
-        assert [attempt.how for attempt in tries] in (["stopped", "complete"], ["stopped", "pruned"])
-        assert tries[1].from_iteration >= half_way[record.id]
+        assert [attempt.how for attempt in tries] in (["stopped", "complete"], ["stopped", "pruned"], ["pruned"])
+        if tries[0].how == "stopped":
+            assert tries[1].from_iteration >= half_way[record.id]
     assert budget.used(folder, "cpuh") == budget.used(folder, "cpuh", now=time.time() + 3600)
