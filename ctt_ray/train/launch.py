@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ray.train.torch import TorchTrainer
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
 from ctt_ray.train import snapshot, worker
+from ctt_ray.train.background import repeated
 from ctt_ray.train.cluster import joined
 from ctt_ray.train.progress import line
 from ctt_ray.train.session import LOOP, RESULTS, SCORE, Interrupted, Metrics, Run
@@ -79,7 +79,7 @@ def launch(
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
     )
-    with _shown(storage, name) if show else _nothing():
+    with _shown(storage, name) if show else nullcontext():
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
@@ -96,33 +96,18 @@ def _cause(error: BaseException) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _shown(storage: str, name: str) -> Iterator[None]:
+def _shown(storage: str, name: str) -> AbstractContextManager[None]:
     """Print each new line of the run's result file while the block runs: workers' own output stays in Ray's log."""
     from pyarrow import fs
 
     filesystem, folder = fs.FileSystem.from_uri(storage) if "://" in storage else (fs.LocalFileSystem(), storage)
-    done = threading.Event()
+    seen = -1
 
-    def follow() -> None:
-        seen = -1
-        last = False
-        while not last:
-            last = done.wait(1.0)
-            for metrics in worker.read_lines(filesystem, f"{folder}/{name}/{RESULTS}"):
-                if int(metrics["iteration"]) > seen:
-                    seen = int(metrics["iteration"])
-                    print(line(metrics), file=sys.stderr, flush=True)
+    def look() -> None:
+        nonlocal seen
+        for metrics in worker.read_lines(filesystem, f"{folder}/{name}/{RESULTS}"):
+            if int(metrics["iteration"]) > seen:
+                seen = int(metrics["iteration"])
+                print(line(metrics), file=sys.stderr, flush=True)
 
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return repeated(look, every_s=1.0)

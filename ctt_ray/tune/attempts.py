@@ -10,8 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,7 +20,6 @@ from ctt_ray.train.session import CHECKPOINTS
 How = Literal["", "complete", "pruned", "stopped", "preempted", "died", "failed"]
 Unit = Literal["cpuh", "gpuh"]
 ATTEMPTS = "attempts"
-FOLLOW_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -138,25 +136,8 @@ class Recorder:
         found = _read(self._path)
         return found is not None and found.how != ""
 
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Report what other processes, the workers of Ray Train, put into the trial's folder while the block runs."""
-        done = threading.Event()
-
-        def follow() -> None:
-            while not done.wait(FOLLOW_EVERY_S):
-                self._look()
-
-        thread = threading.Thread(target=follow, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-            self._look()
-
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Report what other processes, the workers of Ray Train, have saved in the trial's folder."""
         saved = saved_iteration(self._trial)
         if saved != self._attempt.saved_iteration:
             self.report(saved)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ctt_ray.tune.folder import Kind, Record
 
-Death = Literal["preempted", "memory", "died"]
+Death = Literal["preempted", "memory", "refused", "died"]
 RESTARTS = 3  # of a trial whose process died on a living node; it goes on from its checkpoint
 JUDGED_FROM = 4  # finished trials, before a campaign may be called hopeless
 COMMONEST = 3
@@ -24,6 +24,7 @@ PREEMPTED_TEXTS = (
     "was preempted",
     "nodediederror",
 )  # not its hint "killed by OOM killer, ray stop, ..."
+REFUSED_TEXT = "refused: trial"  # claim.py
 MONITOR_TEXTS = ("memory usage threshold", "running low on memory", "outofmemoryerror")
 
 
@@ -51,6 +52,8 @@ def death(text: str) -> Death:
     text = text.lower()
     if any(phrase in text for phrase in PREEMPTED_TEXTS):
         return "preempted"
+    if REFUSED_TEXT in text:
+        return "refused"
     return "memory" if any(phrase in text for phrase in MONITOR_TEXTS) else "died"
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -31,7 +30,6 @@ from ctt_ray.tune import attempts
 State = Literal["complete", "pruned", "failed"]
 Kind = Literal["", "diverged", "memory", "error", "lost", "not applied"]  # of a failure
 PARAMS, OUTCOME, ERROR = "params.json", "outcome.json", "error.txt"
-CLAIM_PATIENCE_S = 60.0  # a killed campaign's last processes are gone well before
 
 
 @dataclass(frozen=True)
@@ -139,27 +137,15 @@ class Folder:
         """One campaign process at a time. Raises ConfigError while another one holds the folder; a kill frees it."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("a") as handle:
-            if not _try_lock(handle.fileno()):
+            if not try_lock(handle.fileno()):
                 raise ConfigError(
                     f"another process is running the campaign in {self.root}; wait for it, or use another --name"
                 )
             yield
 
-    @contextmanager
-    def claim(self, id: str) -> Iterator[None]:
-        """One process at a time trains a trial: after a kill of the campaign the last one may live on for seconds."""
-        with (self.trial(id) / ".lock").open("a") as handle:
-            patience = time.monotonic() + CLAIM_PATIENCE_S
-            while not _try_lock(handle.fileno()):
-                if time.monotonic() > patience:
-                    raise RuntimeError(
-                        f"another process has been training trial {id} for {CLAIM_PATIENCE_S:.0f} s; end it first"
-                    )
-                time.sleep(0.2)
-            yield
 
-
-def _try_lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Whether this process has the file for itself now."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -36,6 +36,9 @@ class Recovery(Unsaved, Callback):
         """Account for a death; true if it was the trial's last. words: Ray's, about it."""
         where = self.board.folder.trial(id)
         cause = self._cause(where, words)
+        if cause == "refused":
+            self._tell(words.strip().splitlines()[-1].partition(": ")[2])
+            return False
         how: attempts.How = "failed" if cause == "memory" else cause
         attempts.note_death(where, how, now=time.time())
         count = attempts.deaths(attempts.read(where))
@@ -47,11 +50,13 @@ class Recovery(Unsaved, Callback):
         else:
             what = "its node was taken away" if cause == "preempted" else "its process died"
             costs = "" if cause == "preempted" else f" (death {count}, {failures.RESTARTS} are forgiven)"
-            line = f"trial {id}: {what} at {record.iteration} or later; it goes on from its checkpoint{costs}"
-            log.info(line)
-            self._say(line)
+            self._tell(f"trial {id}: {what} at {record.iteration} or later; it goes on from its checkpoint{costs}")
             return False
         return True
+
+    def _tell(self, line: str) -> None:
+        log.info(line)
+        self._say(line)
 
     def _cause(self, trial: Path, words: str) -> failures.Death:
         """Ray hears of a lost connection before it knows that the node behind it is gone: then that is waited for."""

@@ -19,13 +19,16 @@ from ray.exceptions import RayError
 
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
+from ctt_ray.train.background import repeated
 from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Run, read_results, resolve
 from ctt_ray.tune import failures, nodes
 from ctt_ray.tune.attempts import Recorder
+from ctt_ray.tune.claim import claim
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import applied
 
 LOOK_EVERY_S = 1.0  # for the stop file
+FOLLOW_EVERY_S = 2.0  # what Ray Train's workers save
 MOMENT_S = 2.0  # a worker's end may be heard of just before its node's
 
 
@@ -59,7 +62,7 @@ class Work:
 def one_trial(work: Work, id: str) -> None:
     """Train trial `id`, from its checkpoint if it has one. An exception becomes error.txt: it fails, Ray goes on."""
     folder = Folder(work.root)
-    with folder.claim(id):
+    with claim(folder.trial(id)):
         if folder.ended(id):  # the campaign has given it up while it waited for a place
             return
         (folder.trial(id) / ERROR).unlink(missing_ok=True)
@@ -118,7 +121,7 @@ def _with_workers(work: Work, folder: Folder, issued: Issued, config: RunConfig,
     from ctt_ray.train.launch import launch
 
     before = nodes.alive()
-    with recorder.following():
+    with repeated(recorder.look, every_s=FOLLOW_EVERY_S):
         try:
             metrics = launch(
                 config,

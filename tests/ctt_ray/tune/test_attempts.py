@@ -114,9 +114,9 @@ def test_checkpoints_of_both_kinds_are_seen(tmp_path: Path) -> None:
     assert saved_iteration(tmp_path) == 100
 
 
-def test_workers_of_other_processes_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_other_processes_save_is_looked_up(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, cpus=2, gpus=0)
-    with recorder.following():
-        (tmp_path / "iteration_00000004").mkdir()
+    (tmp_path / "iteration_00000004").mkdir()
+    recorder.look()
     (attempt,) = read(tmp_path)
     assert (attempt.iteration, attempt.saved_iteration, attempt.how) == (4, 4, "")

@@ -24,6 +24,10 @@ OOM killer due to high memory usage. (2) ray stop --force is called. (3) The wor
 NODE = """The actor died unexpectedly before finishing this task.
 The actor died because its node has died. Node Id: 4e2f
 	the actor's node was terminated unexpectedly: health check failed due to missing too many heartbeats"""
+REFUSED = """ray::ImplicitFunc.train() (pid=41, ip=10.0.0.1)
+Traceback (most recent call last):
+  File "trial.py", line 62, in one_trial
+ctt_ray.tune.claim.Refused: trial 0000 is still being trained by process 7 on node-3; end it"""
 DRAINED = "The actor died because its node has died. Node Id: 4e2f\n\tthe actor's node was preempted: spot"
 MONITOR = """Memory on the node (IP: 10.0.0.1) was 15.3GB / 16.0GB (0.956), which exceeds the memory usage threshold of 0.95.
 Ray killed this worker because it was the most recently scheduled task"""
@@ -36,6 +40,7 @@ Ray killed this worker because it was the most recently scheduled task"""
         (NODE, "preempted"),
         (DRAINED, "preempted"),
         (MONITOR, "memory"),
+        (REFUSED, "refused"),
         ("", "died"),
         (
             "ray::trial()\nTraceback (most recent call last):\n  launch(preempted, its node has died)\nValueError: x",
@@ -153,6 +158,15 @@ def test_a_process_that_dies_again_and_again_is_lost(recovery: Recovery) -> None
     end = outcome(recovery)
     assert end is not None and (end.state, end.kind, end.miou) == ("failed", "lost", None)
     assert end.reason == "its process died 4 times; the last output is in Ray's log"
+
+
+def test_a_refused_claim_costs_no_retry_and_no_attempt_and_is_told(recovery: Recovery) -> None:
+    Recorder(where := recovery.board.folder.trial("0000"), cpus=1, gpus=0, node="gone")
+    for _ in range(3 * failures.RESTARTS):
+        assert not recovery.died("0000", REFUSED)
+    assert [attempt.how for attempt in attempts.read(where)] == [""]
+    assert outcome(recovery) is None
+    assert recovery.said[-1] == "trial 0000 is still being trained by process 7 on node-3; end it"  # type: ignore[attr-defined]
 
 
 def test_the_memory_monitor_ends_a_trial_at_once(recovery: Recovery) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ctt_ray.config import ConfigError
-from ctt_ray.tune import folder as folder_of
 from ctt_ray.tune.folder import PARAMS, Folder, Issued, Outcome, Record, write_text
 
 
@@ -77,14 +76,4 @@ def test_one_process_runs_a_campaign_and_its_kill_frees_it(tmp_path: Path) -> No
     other.kill()
     other.join()
     with folder.lock():
-        pass
-
-
-def test_a_trial_waits_for_its_last_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = Folder(tmp_path)
-    folder.issue(Issued("0000", {}, {}, "abc"))
-    monkeypatch.setattr(folder_of, "CLAIM_PATIENCE_S", 0.3)
-    with folder.claim("0000"), pytest.raises(RuntimeError, match="end it first"), folder.claim("0000"):
-        pass
-    with folder.claim("0000"):
         pass
