@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_enable_open_telemetry", "0")  # ctt_ray/train/cluster.py tells why
 
 from pathlib import Path
 

@@ -17,6 +17,11 @@ QUIET = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+DRIVER = {
+    # Ray 2.60 leaves one exporter thread of its metrics running for every init of a process; now and then one of them calls what
+    # the process's exit has already destroyed, and a finished command ends with a segmentation fault.
+    "RAY_enable_open_telemetry": "0",
+}
 
 
 @contextmanager
@@ -31,7 +36,7 @@ def joined(
 
     env: variables for this process, where they are not set yet.   Raises ClusterError where there is no cluster.
     """
-    for name, value in {**QUIET, **(env or {})}.items():
+    for name, value in {**QUIET, **DRIVER, **(env or {})}.items():
         os.environ.setdefault(name, value)
     if address == "local":
         options |= local or {}
