@@ -13,6 +13,7 @@ VERBS = {
     "evaluate": "mIoU and the per-class table of a run's networks",
     "predict": "label images with a trained network",
     "report": "one HTML page about a campaign or a run",
+    "doctor": "what is wrong with a machine, a folder or a cluster; cluster files from a profile",
 }
 
 

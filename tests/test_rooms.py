@@ -34,6 +34,8 @@ FORBIDDEN = {
     "ctt_ray/restored.py": ("ray", "optuna", "accelerate", *ours("stream", "tune")),
     "ctt_ray/evaluate": ("ray", "optuna", "accelerate", *ours("tune", "train.launch", "train.worker")),
     "ctt_ray/predict": ("ray", "optuna", "accelerate", *ours("tune", "train.launch", "train.worker")),
+    "ctt_ray/deploy": ("torch", "ray", "optuna", "accelerate", *ours("engine", "maths", "nets", "stream", "train", "tune")),
+    "ctt_ray/doctor": ("optuna", "accelerate", *ours("engine", "stream", "train.launch", "train.worker", "tune.campaign")),
     "ctt_ray/report": ("torch", "ray", "accelerate", *ours("engine", "maths", "nets", "stream", "tune.campaign")),
 }  # fmt: skip
 
@@ -95,6 +97,8 @@ def test_the_walk_sees_imports_inside_functions(tmp_path: Path) -> None:
         "ctt_ray.evaluate.__main__",
         "ctt_ray.predict.__main__",
         "ctt_ray.report.__main__",
+        "ctt_ray.deploy.targets",
+        "ctt_ray.doctor.__main__",
         "ctt_ray.tune.verbs",
         "tune_spaces",
     ],

@@ -94,7 +94,8 @@ def test_the_console_script_knows_its_verbs() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["ctt_ray", "ctt_ray.train", "ctt_ray.tune", "ctt_ray.evaluate", "ctt_ray.predict", "data_prep"]
+    "module",
+    ["ctt_ray", "ctt_ray.train", "ctt_ray.tune", "ctt_ray.evaluate", "ctt_ray.predict", "ctt_ray.doctor", "data_prep"],
 )
 def test_help_shows_how_to_start(module: str) -> None:
     shown = run(module, "--help")
