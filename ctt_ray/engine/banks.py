@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ctt_ray.batch import Samples
-from ctt_ray.engine import world
-from ctt_ray.engine.terms import rows
+from ctt_ray.engine.terms import Draws, rows
+from ctt_ray.engine.world import Group
 from ctt_ray.maths import bank, labels
 from ctt_ray.nets import NetOut
 from ctt_ray.plan import Bank, Plan
@@ -49,11 +49,13 @@ class Banks(nn.Module):
         return tuple(name for name, spec in self.specs.items() if spec.when == when)
 
     @torch.no_grad()
-    def read(self, outs: dict[str, NetOut], labelled: Samples, generator: torch.Generator) -> dict[str, Rows]:
-        """The rows that each teacher's bank will get from this labelled batch, from all workers."""
-        return {name: self._rows(self.specs[name], out, labelled, generator) for name, out in outs.items()}
+    def read(self, outs: dict[str, NetOut], labelled: Samples, draws: Draws, data: Group) -> dict[str, Rows]:
+        """The rows that each teacher's bank will get from this labelled batch, from all workers of the data group."""
+        return {
+            name: self._rows(self.specs[name], out, labelled, draws(f"bank {name}"), data) for name, out in outs.items()
+        }
 
-    def _rows(self, spec: Bank, out: NetOut, labelled: Samples, generator: torch.Generator) -> Rows:
+    def _rows(self, spec: Bank, out: NetOut, labelled: Samples, generator: torch.Generator, data: Group) -> Rows:
         pred_Bhw, conf_Bhw = labels.confidence(out.logits_BKhw)
         size = (conf_Bhw.shape[-2], conf_Bhw.shape[-1])
         label_M = labels.nearest(labelled.label_BHW, size).flatten()
@@ -68,22 +70,22 @@ class Banks(nn.Module):
             select=spec.select,
             uniform_M=uniform_M,
         )
-        batch = int(world.total(torch.tensor(len(labelled), device=label_M.device)))
+        batch = int(data.total(torch.tensor(len(labelled), device=label_M.device)))
         take = spec.take or bank.auto_take(spec.slots, batch, self.labelled_images)
-        feat_MD = rows(out.feat_BDhw.float())
-        if world.size() == 1:
+        feat_MD = rows(out.feat_BDhw)
+        if data.size == 1:
             return bank.select(feat_MD, label_M, score_M, take, self.classes)
-        return self._best_of_all(feat_MD, label_M, score_M, take)
+        return self._best_of_all(feat_MD, label_M, score_M, take, data)
 
-    def _best_of_all(self, feat_MD: Tensor, label_M: Tensor, score_M: Tensor, take: int) -> Rows:
+    def _best_of_all(self, feat_MD: Tensor, label_M: Tensor, score_M: Tensor, take: int, data: Group) -> Rows:
         """Each worker's best rows, then the best of these: what one process would pick from the whole batch.
 
         The score travels as one more column of the rows.
         """
-        scored = torch.cat([feat_MD, score_M[:, None]], 1)
+        scored = torch.cat([feat_MD, score_M[:, None].to(feat_MD.dtype)], 1)
         rows_KTD, valid_KT = bank.select(scored, label_M, score_M, take, self.classes)
-        gathered = torch.cat(world.gather(rows_KTD), 1).flatten(0, 1)
-        valid = torch.cat(world.gather(valid_KT.to(torch.uint8)), 1).flatten().bool()
+        gathered = torch.cat(data.gather(rows_KTD), 1).flatten(0, 1)
+        valid = torch.cat(data.gather(valid_KT.to(torch.uint8)), 1).flatten().bool()
         classes = torch.arange(self.classes, device=valid.device).repeat_interleave(len(valid) // self.classes)
         return bank.select(gathered[:, :-1], classes, torch.where(valid, gathered[:, -1], -1.0), take, self.classes)
 

@@ -7,22 +7,26 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ctt_ray.engine import world
 from ctt_ray.engine.views import Target
+from ctt_ray.engine.world import World
 from ctt_ray.maths import labels
 
 Counts = dict[str, tuple[Tensor, Tensor]]  # name → (numerator, denominator)
 
 
 class Meter:
-    """Sums since the last `read`. A loss is this worker's share of a global value, so sums over workers are the value."""
+    """Sums since the last `read`. A loss is this worker's share of its data group's value, so sums over workers are the value.
+    Counts of what several workers see alike are summed above and below, so their quotient stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._sums: dict[str, Tensor] = {}
         self._weights: dict[str, Tensor] = {}
 
     def add(self, key: str, value: Tensor) -> None:
-        self._accumulate(key, value.detach().float(), torch.full_like(value.detach().float(), 1.0 / world.size()))
+        self._accumulate(
+            key, value.detach().float(), torch.full_like(value.detach().float(), 1.0 / self._world.data.size)
+        )
 
     def add_counts(self, counts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         for key, (above, below) in counts.items():
@@ -34,10 +38,12 @@ class Meter:
 
     def read(self) -> dict[str, float]:
         """Means over the steps since the last call, over all workers, and start anew. One transfer to the host."""
-        if not self._sums:
+        keys = self._world.everyone.union(self._sums)
+        if not keys:
             return {}
-        keys = sorted(self._sums)
-        pairs = world.total(torch.stack([torch.stack([self._sums[k], self._weights[k]]) for k in keys])).tolist()
+        nothing = torch.zeros((), device=next(iter(self._sums.values())).device)
+        table = [torch.stack([part.get(key, nothing) for key in keys]) for part in (self._sums, self._weights)]
+        pairs = self._world.everyone.total(torch.stack(table, 1)).tolist()
         self._sums, self._weights = {}, {}
         return {key: value / weight for key, (value, weight) in zip(keys, pairs, strict=True) if weight > 0}
 

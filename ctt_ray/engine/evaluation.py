@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctt_ray.engine import world
 from ctt_ray.engine.networks import set_mode
+from ctt_ray.engine.world import World
 from ctt_ray.maths import colour, labels, metrics
 
 Mode = Literal["whole", "slide", "half"]
@@ -29,7 +29,7 @@ def probabilities(
     the image equals `whole`.   half: the image at half size, probabilities back at full size.
     """
     size = (image_B3HW.shape[-2], image_B3HW.shape[-1])
-    image = colour.normalise(image_B3HW.float() / 255)
+    image = colour.normalise(image_B3HW / 255)
     if mode == "slide":
         return _slide(net, image, window)
     if mode == "half":
@@ -75,14 +75,18 @@ def evaluate(
     mode: Mode = "whole",
     window: tuple[int, int] = (321, 321),
     ensemble: tuple[str, ...] = (),
+    world: World | None = None,
 ) -> dict[str, Tensor]:
     """Name → matrix_KK int64 (rows truth, columns prediction), and under `ensemble` that of the mean probability of those nets.
 
     Networks run in eval mode. Mode `half` scores image and label at half size, as the CTT paper did on Cityscapes.
+    world: whose networks and images these are a part of; the matrices are of all, for workers with other networks too, who
+    have to be given the same images.
     """
+    world = world or World.alone()
     for net in nets.values():
         set_mode(net, training=False, batchnorm=False)
-    names = [*nets, *([ENSEMBLE] if ensemble else [])]
+    names = world.everyone.union([*nets, *([ENSEMBLE] if ensemble else [])])
     matrices = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in names}
     for _, image_13HW, label_1HW in images:
         image_13HW, label_1HW = image_13HW.to(device), label_1HW.to(device)
@@ -93,8 +97,10 @@ def evaluate(
             name: probabilities(net, image_13HW, mode=mode, window=window, at_half=at_half)
             for name, net in nets.items()
         }
-        if ensemble:
-            probs[ENSEMBLE] = torch.stack([probs[name] for name in ensemble]).mean(0)
+        if ensemble:  # each worker adds up its own members, the first of the peers counts them all
+            mean = world.peers.total(torch.stack([probs[name] for name in ensemble if name in nets]).sum(0))
+            if world.peers.index == 0:
+                probs[ENSEMBLE] = mean / len(ensemble)
         for name, probs_1KHW in probs.items():
             metrics.confusion_(matrices[name], probs_1KHW.max(1).indices, label_1HW)
-    return {name: world.total(matrix) for name, matrix in matrices.items()}
+    return {name: world.everyone.total(matrix) for name, matrix in matrices.items()}

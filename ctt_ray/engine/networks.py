@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -16,8 +16,12 @@ from ctt_ray.plan import Plan
 SEEDS_PER_RUN = 1009  # a student's seed is seed * SEEDS_PER_RUN + its index: no two students of any two runs share one
 
 
-def build_students(plan: Plan, config: NetConfig, *, classes: int, seed: int) -> dict[str, nn.Module]:
-    """One network a student, with different initial weights. Raises ConfigError for unknown names or unreadable weights."""
+def build_students(
+    plan: Plan, config: NetConfig, *, classes: int, seed: int, held: Callable[[int], bool] = lambda index: True
+) -> dict[str, nn.Module]:
+    """One network a student that is `held` here, with initial weights of its own wherever it is.
+
+    Raises ConfigError for unknown names or unreadable weights."""
     if len(config.init) not in (1, len(plan.students)):
         raise ConfigError(
             f"init names {len(config.init)} weights for {len(plan.students)} students; give one for all, or one a student"
@@ -37,14 +41,20 @@ def build_students(plan: Plan, config: NetConfig, *, classes: int, seed: int) ->
                 seed=seed * SEEDS_PER_RUN + index,
             )
             for index, (name, init) in enumerate(zip(plan.students, inits, strict=True))
+            if held(index)
         }
     except (ValueError, OSError) as error:
         raise ConfigError(str(error)) from None
 
 
 def build_teachers(plan: Plan, students: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """Every teacher starts as a copy of its leader: equal values, storage of its own, no gradient."""
-    return {name: copy.deepcopy(students[plan.leader(name)]).requires_grad_(False) for name in plan.teachers}
+    """Every teacher of these students starts as a copy of its leader: equal values, storage of its own, no gradient."""
+    leaders = {name: plan.leader(name) for name in plan.teachers}
+    return {
+        name: copy.deepcopy(students[leader]).requires_grad_(False)
+        for name, leader in leaders.items()
+        if leader in students
+    }
 
 
 def optimiser(net: nn.Module, config: OptimConfig) -> torch.optim.SGD:

@@ -28,11 +28,14 @@ FORMAT = 1
 
 
 def save(engine: Engine, folder: Path, extra: Mapping[str, Any]) -> None:
+    """This worker's networks; what all workers hold alike is written by the first. `Engine.writes` tells who is to call it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, net in engine.networks.items():
         save_file(_plain(net.state_dict()), folder / f"{name}.safetensors")
     for name, student in engine.students.items():
         save_file(_plain(_optimiser_state(student, engine.optimisers[name])), folder / f"{name}.optim.safetensors")
+    if engine.world.rank > 0:
+        return
     for name, bank in engine.banks.by_teacher.items():
         save_file(_plain(bank.state_dict()), folder / f"bank_{name}.safetensors")
     content = {

@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from ctt_ray.engine import world
 from ctt_ray.engine.views import Target
+from ctt_ray.engine.world import Group
 from ctt_ray.maths import contrast, labels
 from ctt_ray.maths.bank import ClassBank
 from ctt_ray.nets import NetOut
 from ctt_ray.plan import Term
+
+Draws = Callable[[str], torch.Generator]  # for one use, the same on every worker
+Queries = tuple[Tensor, Tensor]  # index_Q, and what the rows' weights are multiplied by
+PeerRows = tuple[Queries, Tensor]  # with the peer's feat_QD there, not normalised
 
 
 @dataclass(frozen=True)
 class StepView:
     """One step as the terms see it, after all students' forward passes.
 
-    labelled, unlabelled: student → its output on the labelled weak view and on the mixed strong view.
-    label_Bhw: labels at feature size.   targets: teacher → its mixed labels and confidences at image size.
-    present_K: classes that may be compared, None for all.   generator: draws of this step (query caps).
+    labelled, unlabelled: this worker's students → their outputs on the labelled weak view and on the mixed strong view.
+    label_Bhw: labels at feature size.   targets: every teacher → its mixed labels and confidences at image size.
+    seen: every student → its labels and confidences on the strong view, at feature size.
+    peer_rows: (learner, peer) → what `low_queries` chose and the peer's features there.   banks: every teacher's.
+    present_K: classes that may be compared, None for all.   draws: this step's random numbers.   data: who shares the batch.
     """
 
     labelled: dict[str, NetOut]
     unlabelled: dict[str, NetOut]
     label_Bhw: Tensor
     targets: dict[str, Target]
+    seen: dict[str, Target]
     banks: dict[str, ClassBank]
     present_K: Tensor | None
-    generator: torch.Generator
+    draws: Draws
+    data: Group
+    peer_rows: dict[tuple[str, str], PeerRows] = field(default_factory=dict)
 
 
 TermFn = Callable[[StepView, Term], Tensor]
@@ -55,7 +64,7 @@ def contrast_high(view: StepView, term: Term) -> Tensor:
     own_l, own_u = view.labelled[term.learner], view.unlabelled[term.learner]
     feat_MD = rows(torch.cat([own_l.feat_BDhw, own_u.feat_BDhw]))
     _, conf_l = labels.confidence(own_l.logits_BKhw)
-    _, conf_u = labels.confidence(own_u.logits_BKhw)
+    conf_u = view.seen[term.learner].conf_BHW
     sure_l = (
         conf_l > number(term, "phi") if term.options["mask_labelled"] else torch.ones_like(conf_l, dtype=torch.bool)
     )
@@ -64,7 +73,9 @@ def contrast_high(view: StepView, term: Term) -> Tensor:
         pseudo_Bhw, sure_u = _pseudo(view, term, teacher, conf_u)
         label_M = torch.cat([view.label_Bhw, pseudo_Bhw]).flatten()
         selected_M = torch.cat([sure_l, sure_u]).flatten() & labels.valid(label_M)
-        index, label, weight = _weigh(view, term, label_M, selected_M)
+        selected_M = _present(view, label_M, selected_M)
+        index, scale = _queries(view, term, teacher, selected_M)
+        label, weight = label_M[index], _weights(view, term, label_M, selected_M)[index] * scale
         bank_KND = view.banks[term.teacher].rows_KND
         losses.append(
             contrast.contrast_high(
@@ -79,25 +90,17 @@ def contrast_low(view: StepView, term: Term) -> Tensor:
 
     options: tau · phi · conf · directional (the peer must be surer) · peer_min · reduction · max_queries. Mean over peers.
     """
-    own = view.unlabelled[term.learner]
-    feat_MD = rows(own.feat_BDhw)
-    _, conf_own = labels.confidence(own.logits_BKhw)
+    feat_MD = rows(view.unlabelled[term.learner].feat_BDhw)
     losses = []
     for student, teacher in term.peers:
-        peer = view.unlabelled[student]
-        label_Bhw, conf_peer = labels.confidence(peer.logits_BKhw)
-        pseudo_Bhw, sure = _pseudo(view, term, teacher, conf_own)
-        selected = ~sure & labels.valid(pseudo_Bhw) & (conf_peer >= number(term, "peer_min"))
-        if term.options["directional"]:
-            selected &= conf_own < conf_peer
-        index, label, weight = _weigh(view, term, label_Bhw.flatten(), selected.flatten())
-        peer_MD = rows(peer.feat_BDhw.detach())
+        label_M, selected_M = _unsure(view, term, student, teacher)
+        (index, scale), peer_QD = view.peer_rows[term.learner, student]
         losses.append(
             contrast.contrast_low(
                 feat_MD[index],
-                peer_MD[index],
-                label,
-                weight,
+                contrast.normalise(peer_QD),
+                label_M[index],
+                _weights(view, term, label_M, selected_M)[index] * scale,
                 view.banks[term.teacher].rows_KND,
                 view.banks[teacher].rows_KND,
                 tau=number(term, "tau"),
@@ -105,6 +108,22 @@ def contrast_low(view: StepView, term: Term) -> Tensor:
             )
         )
     return torch.stack(losses).mean()
+
+
+def low_queries(view: StepView, term: Term, student: str, teacher: str) -> Queries:
+    """The rows that `contrast_low` compares with this peer: made of what every worker has seen."""
+    return _queries(view, term, student, _unsure(view, term, student, teacher)[1])
+
+
+def _unsure(view: StepView, term: Term, student: str, teacher: str) -> tuple[Tensor, Tensor]:
+    """The peer's labels, and which of the learner's pixels its low-level loss moves towards that peer: label_M, selected_M."""
+    own, peer = view.seen[term.learner], view.seen[student]
+    pseudo_Bhw, sure = _pseudo(view, term, teacher, own.conf_BHW)
+    selected = ~sure & labels.valid(pseudo_Bhw) & (peer.conf_BHW >= number(term, "peer_min"))
+    if term.options["directional"]:
+        selected &= own.conf_BHW < peer.conf_BHW
+    label_M = peer.label_BHW.flatten()
+    return label_M, _present(view, label_M, selected.flatten())
 
 
 def _pseudo(view: StepView, term: Term, teacher: str, conf_own: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,21 +136,28 @@ def _pseudo(view: StepView, term: Term, teacher: str, conf_own: Tensor) -> tuple
     return label_Bhw, conf_own > number(term, "phi")
 
 
-def _weigh(view: StepView, term: Term, label_M: Tensor, selected_M: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The selected rows, their classes and weights; classes that are not present drop out, denominators are global."""
-    if view.present_K is not None:
-        known = labels.valid(label_M)
-        selected_M = selected_M & known & view.present_K[torch.where(known, label_M, 0).long()]
+def _present(view: StepView, label_M: Tensor, selected_M: Tensor) -> Tensor:
+    """Without the classes that may not be compared yet."""
+    if view.present_K is None:
+        return selected_M
+    known = labels.valid(label_M)
+    return selected_M & known & view.present_K[torch.where(known, label_M, 0).long()]
+
+
+def _weights(view: StepView, term: Term, label_M: Tensor, selected_M: Tensor) -> Tensor:
+    """weight_M; denominators are those of the whole batch."""
     classes = next(iter(view.banks.values())).rows_KND.shape[0]
-    count_K = world.total(contrast.class_counts(label_M, selected_M, classes))
+    count_K = view.data.total(contrast.class_counts(label_M, selected_M, classes))
     reduction: contrast.Reduction = "class" if term.options["reduction"] == "class" else "pixel"
-    weight_M = contrast.row_weights(label_M, selected_M, count_K, reduction=reduction)
+    return contrast.row_weights(label_M, selected_M, count_K, reduction=reduction)
+
+
+def _queries(view: StepView, term: Term, other: str, selected_M: Tensor) -> Queries:
+    """The selected rows, or max_queries of them."""
     limit = term.options["max_queries"]
     if limit is None:
-        index_Q = contrast.compact(selected_M)
-        return index_Q, label_M[index_Q], weight_M[index_Q]
-    index_Q, scale = contrast.query_cap(selected_M, int(limit), view.generator)
-    return index_Q, label_M[index_Q], weight_M[index_Q] * scale
+        return contrast.compact(selected_M), selected_M.new_ones((), dtype=torch.float32)
+    return contrast.query_cap(selected_M, int(limit), view.draws(f"{term.name} {term.learner} {other}"))
 
 
 TERMS: dict[str, TermFn] = {"contrast_high": contrast_high, "contrast_low": contrast_low}

@@ -15,7 +15,10 @@ from ctt_ray.plan import Plan
 
 @dataclass(frozen=True)
 class Target:
-    """What one teacher says of the unlabelled batch: label_BHW uint8 (254 outside the image), conf_BHW a probability."""
+    """What one network says of the unlabelled batch: label_BHW uint8 (254 outside the image), conf_BHW a probability.
+
+    Confidences are rounded to float16, as they travel between workers: so thresholds fall alike in every layout.
+    """
 
     label_BHW: Tensor
     conf_BHW: Tensor
@@ -23,13 +26,13 @@ class Target:
 
 def weak_view(samples: Samples) -> Tensor:
     """image_B3HW float32, normalised for ImageNet weights."""
-    return colour.normalise(samples.image_B3HW.float() / 255)
+    return colour.normalise(samples.image_B3HW / 255)
 
 
 def strong_view(samples: Samples, config: ViewConfig, *, salt: int = 0) -> Tensor:
     """image_B3HW float32, jittered by each sample's own key and normalised. `salt` gives a student draws of its own."""
     image = colour.strong(
-        samples.image_B3HW.float() / 255,
+        samples.image_B3HW / 255,
         samples.key_B + salt,
         strength=config.colour_strength,
         jitter_p=config.colour_p,
@@ -61,4 +64,14 @@ def teach(logits_BKhw: Tensor, samples: Samples) -> Target:
     """Hard label and confidence at image size; padding of the crop keeps its code."""
     height, width = samples.label_BHW.shape[-2:]
     label_BHW, conf_BHW = labels.hard_target(logits_BKhw, (height, width))
-    return Target(torch.where(samples.label_BHW == labels.PADDING, samples.label_BHW, label_BHW), conf_BHW)
+    return Target(torch.where(samples.label_BHW == labels.PADDING, samples.label_BHW, label_BHW), _rounded(conf_BHW))
+
+
+def seen(logits_BKhw: Tensor) -> Target:
+    """Hard label and confidence at the network's own size, for other pairs to look at."""
+    label_Bhw, conf_Bhw = labels.confidence(logits_BKhw)
+    return Target(label_Bhw, _rounded(conf_Bhw))
+
+
+def _rounded(conf: Tensor) -> Tensor:
+    return conf.half().to(conf.dtype)

@@ -71,7 +71,7 @@ def strong(
 @torch.no_grad()
 def apply(image_B3HW: Tensor, settings_B6: Tensor) -> Tensor:
     """The changes that rows of `draw` describe.   settings_B6: float32 on the host: no sync to skip a step."""
-    device_6B111 = settings_B6.T.to(image_B3HW.device)[..., None, None, None]
+    device_6B111 = settings_B6.T.to(image_B3HW)[..., None, None, None]
     neutral = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
     radius = math.ceil(3 * float(settings_B6[:, 5].max())) if len(settings_B6) else 0
     changes: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (

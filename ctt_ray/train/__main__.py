@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ctt_ray import cli
 from ctt_ray.config import Frozen, RunConfig
+from ctt_ray.placement import Placement, layout
 from ctt_ray.train.loop import plan_of
 from ctt_ray.train.session import Metrics
 
@@ -37,6 +38,8 @@ class TrainArgs(Frozen):
     """GPUs a worker (may be a fraction)."""
     cpus_per_worker: float = Field(1.0, gt=0)
     """CPUs a worker."""
+    placement: Placement = "auto"
+    """auto | together | spread: all pairs on every worker, or a pair a worker (workers must be a multiple of the pairs)."""
     storage: str = "runs"
     """Folder or URL that runs are kept in."""
     name: str = "run"
@@ -98,6 +101,7 @@ def _ray(args: TrainArgs) -> Metrics:
     from ctt_ray.train.setup import check
 
     check(args.run, plan_of(args.run))  # mistakes are told here, not by a worker that is restarted for them
+    print(placed(args), file=sys.stderr)
     with cluster(args.address, cpus=args.workers * args.cpus_per_worker):
         return launch(
             args.run,
@@ -108,7 +112,14 @@ def _ray(args: TrainArgs) -> Metrics:
             cpus_per_worker=args.cpus_per_worker,
             max_failures=args.max_failures,
             show=True,
+            placement=args.placement,
         )
+
+
+def placed(args: TrainArgs) -> str:
+    """Where the pairs go, and why."""
+    plan = plan_of(args.run)
+    return f"placement: {layout(plan, args.workers, args.placement, own_accelerators=args.gpus_per_worker >= 1)}"
 
 
 def _show(args: TrainArgs, metrics: Metrics) -> None:

@@ -15,6 +15,7 @@ from ray.train.torch import TorchTrainer
 
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
+from ctt_ray.placement import Placement
 from ctt_ray.train import snapshot, worker
 from ctt_ray.train.background import repeated
 from ctt_ray.train.cluster import joined
@@ -41,6 +42,7 @@ def launch(
     stop_file: Path | None = None,
     show: bool = False,
     run: Run | str = LOOP,
+    placement: Placement = "auto",
 ) -> Metrics:
     """Train with Ray Train; the same storage and name go on where they stopped. Returns the last report.
 
@@ -63,7 +65,11 @@ def launch(
         train_loop_config={
             "config": config.model_dump(mode="json"),
             "run": run,
-            "stop_file": stop_file and str(stop_file),
+            "session": {
+                "stop_file": stop_file and str(stop_file),
+                "placement": placement,
+                "own_accelerators": gpus_per_worker >= 1,
+            },
         },
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=resources

@@ -6,10 +6,12 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctt_ray import methods
 from ctt_ray.config import ConfigError, RunConfig
+from ctt_ray.placement import layout
 from ctt_ray.plan import Plan
 from ctt_ray.train.built import built_hash, differences
 from ctt_ray.train.session import Interrupted, Metrics, Session
@@ -36,7 +38,9 @@ def run(config: RunConfig, session: Session) -> Metrics:
     """
     from ctt_ray.train.setup import build  # torch is loaded here, not when the command line is read
 
-    stream, engine = build(config, plan_of(config), rank=session.rank, world=session.world)
+    plan = plan_of(config)
+    where = layout(plan, session.world, session.placement, own_accelerators=session.own_accelerators)
+    stream, engine = build(config, plan, where, rank=session.rank)
     extra = _resume(engine, stream, session)
     metrics, best, seconds = extra["metrics"], extra["best"], extra["seconds"]
     started = time.monotonic()  # for the metrics only: nothing is decided by it
@@ -50,7 +54,7 @@ def run(config: RunConfig, session: Session) -> Metrics:
             spent = seconds + time.monotonic() - started
             losses = engine.meter.read()
             _check_finite(losses, engine.iteration)
-            scores = {} if stop else _scores(engine, config, last=last, rank=session.rank, world=session.world)
+            scores = {} if stop else _scores(engine, config, last=last)
             metrics = {**_facts(engine, spent), **losses, **scores}
             best = _better(best, metrics)
             metrics |= best
@@ -61,7 +65,7 @@ def run(config: RunConfig, session: Session) -> Metrics:
                 "seconds": spent,
                 "data": _data_facts(stream),
             }
-            session.report(metrics, lambda folder, extra=extra: engine.save(folder, extra))  # type: ignore[misc]
+            session.report(metrics, partial(engine.save, extra=extra) if engine.writes else None)
         if stop:
             raise Interrupted(
                 f"stopped at iteration {engine.iteration} of {config.optim.iterations}, saved; the same command goes on"
@@ -118,12 +122,12 @@ def _check_finite(losses: Mapping[str, float], iteration: int) -> None:
         raise Diverged(f"diverged before iteration {iteration}: {', '.join(wrong)}; a lower learning rate may help")
 
 
-def _scores(engine: Engine, config: RunConfig, *, last: bool, rank: int, world: int) -> Metrics:
+def _scores(engine: Engine, config: RunConfig, *, last: bool) -> Metrics:
     """mIoU in per cent of every network; `miou` is the best single student, the paper's headline."""
     from ctt_ray.train.setup import score
 
     limit = None if last else config.report.eval_limit
-    found = score(engine, config, limit=limit, rank=rank, world=world)
+    found = score(engine, config, limit=limit)
     students = [found[name] for name in engine.plan.students]
     teachers = [found[name] for name in engine.plan.teachers]
     scores: Metrics = {f"miou/{name}": value for name, value in found.items()}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ctt_ray.config import RunConfig
+from ctt_ray.placement import Placement
 
 Metrics = dict[str, float | int | str]
 CHECKPOINTS = "checkpoints"
@@ -29,12 +30,15 @@ class Interrupted(Exception):
 class Session(Protocol):
     rank: int
     world: int
+    placement: Placement
+    own_accelerators: bool  # every worker has one to itself
 
     def resume_from(self) -> Path | None:
         """The newest complete checkpoint folder, or None for a fresh start."""
 
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
-        """Publish metrics; `save` writes a checkpoint into the folder it is given. Every rank calls it equally often."""
+        """Publish metrics; `save` writes this worker's files of a checkpoint into the folder it is given, None where it has
+        none. Every rank calls it equally often."""
 
     def stopping(self) -> bool:
         """True once the run has been asked to save and leave."""
@@ -63,6 +67,8 @@ class LocalSession:
 
     rank = 0
     world = 1
+    placement: Placement = "together"
+    own_accelerators = False
 
     def __init__(
         self,

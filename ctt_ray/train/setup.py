@@ -7,7 +7,9 @@ from ctt_ray.engine import Engine
 from ctt_ray.engine.accelerator import make_accelerator
 from ctt_ray.engine.evaluation import evaluate
 from ctt_ray.engine.networks import build_students
+from ctt_ray.engine.world import World
 from ctt_ray.maths import losses, metrics
+from ctt_ray.placement import Layout
 from ctt_ray.plan import Plan
 from ctt_ray.stream import EvalSet, SegStream
 from data_prep.parts import parse
@@ -48,10 +50,10 @@ def check(config: RunConfig, plan: Plan) -> None:
     build_students(plan, config.net, classes=len(stream.manifest.classes), seed=config.seed)
 
 
-def build(config: RunConfig, plan: Plan, *, rank: int, world: int) -> tuple[SegStream, Engine]:
+def build(config: RunConfig, plan: Plan, where: Layout, *, rank: int) -> tuple[SegStream, Engine]:
     """Raises ConfigError or DataError for what cannot be trained."""
-    accelerator = make_accelerator(config.precision, world=world)
-    stream = open_stream(config, plan, rank=rank, world=world)
+    accelerator = make_accelerator(config.precision, world=where.world)
+    stream = open_stream(config, plan, rank=where.share(rank), world=where.shares)
     weight_K = None
     if config.optim.class_weight_power > 0:
         low, high = CLASS_WEIGHT_RANGE
@@ -65,6 +67,7 @@ def build(config: RunConfig, plan: Plan, *, rank: int, world: int) -> tuple[SegS
         classes=len(stream.manifest.classes),
         labelled_images=stream.labelled_count,
         class_weight_K=weight_K,
+        world=World(where, rank),
     )
     if rank == 0:
         _warn_of_missing_classes(plan, stream)
@@ -87,10 +90,16 @@ def _warn_of_missing_classes(plan: Plan, stream: SegStream) -> None:
         )
 
 
-def score(engine: Engine, config: RunConfig, *, limit: int | None, rank: int, world: int) -> dict[str, float]:
+def score(engine: Engine, config: RunConfig, *, limit: int | None) -> dict[str, float]:
     """mIoU in per cent of students, teachers and, with several students, of the students' mean probability."""
+    data = engine.world.data
     images = EvalSet(
-        config.data, config.report.eval_split, limit=limit, rank=rank, world=world, labelled=config.labelled
+        config.data,
+        config.report.eval_split,
+        limit=limit,
+        rank=data.index,
+        world=data.size,
+        labelled=config.labelled,
     )
     with engine.accelerator.autocast():
         matrices = evaluate(
@@ -101,5 +110,6 @@ def score(engine: Engine, config: RunConfig, *, limit: int | None, rank: int, wo
             mode=config.report.eval_mode,
             window=config.stream.crop,
             ensemble=engine.plan.students if len(engine.plan.students) > 1 else (),
+            world=engine.world,
         )
     return {name: 100 * float(metrics.mean_iou(matrix)) for name, matrix in matrices.items()}

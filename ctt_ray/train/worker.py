@@ -13,27 +13,31 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
 from ctt_ray.config import RunConfig
+from ctt_ray.placement import Placement
 from ctt_ray.train.session import RESULTS, Interrupted, Metrics, parse_lines, resolve
 
 
 def train(loop_config: dict[str, Any]) -> None:
-    """The train function of TorchTrainer. `config` is a RunConfig as plain data, `run` trains it: see session.resolve;
-    `stop_file` is a path or absent."""
-    stop_file = loop_config.get("stop_file")
-    session = RaySession(None if stop_file is None else Path(stop_file))
+    """The train function of TorchTrainer. `config` is a RunConfig as plain data, `run` trains it: see session.resolve; the
+    rest are RaySession's arguments."""
+    session = RaySession(**loop_config["session"])
     with contextlib.suppress(Interrupted):  # to Ray it would be a failure; launch sees how far the run came
         resolve(loop_config["run"])(RunConfig.model_validate(loop_config["config"]), session)
 
 
 class RaySession:
-    """Rank 0 writes the checkpoint and RUN/result.jsonl; every rank reports, for ray.train.report is a barrier.
+    """Every rank reports, for ray.train.report is a barrier: with its own files of the checkpoint, which Ray puts into one
+    folder, if it has some; rank 0 writes RUN/result.jsonl.
 
     A line is written before its checkpoint and dropped on a resume from an earlier one, as in LocalSession.
     stop_file: rank 0 looks for it at each report and tells the others, so that all leave after the same step.
     """
 
-    def __init__(self, stop_file: Path | None = None) -> None:
-        self._stop_file = stop_file
+    def __init__(
+        self, stop_file: str | None = None, placement: Placement = "auto", own_accelerators: bool = False
+    ) -> None:
+        self.placement, self.own_accelerators = placement, own_accelerators
+        self._stop_file = None if stop_file is None else Path(stop_file)
         self._stopping = False
         context = ray.train.get_context()
         self.rank: int = context.get_world_rank()
@@ -53,10 +57,10 @@ class RaySession:
         checkpoint = None
         if self.rank == 0:
             self._results.add(metrics)
-            if save is not None:
-                folder = Path(tempfile.mkdtemp(prefix="ctt_checkpoint_"))
-                save(folder)
-                checkpoint = ray.train.Checkpoint.from_directory(str(folder))
+        if save is not None:
+            folder = Path(tempfile.mkdtemp(prefix="ctt_checkpoint_"))
+            save(folder)
+            checkpoint = ray.train.Checkpoint.from_directory(str(folder))
         ray.train.report(
             metrics,
             checkpoint=checkpoint,

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ctt_ray import nets
-from ctt_ray.engine import evaluation
 from ctt_ray.engine.evaluation import _starts, evaluate, probabilities
+from ctt_ray.engine.world import World
 from ctt_ray.maths import colour, labels, metrics
 from ctt_ray.nets import NetOut
+from ctt_ray.placement import Layout
 
 CPU = torch.device("cpu")
 CLASSES = 3
@@ -260,9 +261,10 @@ def test_every_matrix_is_summed_over_the_workers(monkeypatch: pytest.MonkeyPatch
     score: Callable[..., dict[str, Tensor]] = functools.partial(
         evaluate, members, classes=CLASSES, device=CPU, ensemble=("a", "b")
     )
-    whole, other = score(items), iter(score(items[1::2]).values())
-    monkeypatch.setattr(evaluation.world, "total", lambda matrix: matrix + next(other))
-    mine = score(items[::2])
+    whole, other = score(items), score(items[1::2])
+    world, rest = World.alone(), iter([other[name] for name in sorted(other)])
+    monkeypatch.setattr(world.everyone, "total", lambda matrix: matrix + next(rest))
+    mine = score(items[::2], world=world)
     assert all(torch.equal(mine[name], whole[name]) for name in ("a", "b", "ensemble"))
 
 
@@ -271,7 +273,9 @@ def score_share(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     items = [item(n) for n in range(3)] if rank == 0 else []
-    found = evaluate({"n": Pixelwise()}, items, classes=CLASSES, device=CPU)["n"]
+    found = evaluate({"n": Pixelwise()}, items, classes=CLASSES, device=CPU, world=World(Layout(False, 1, 2), rank))[
+        "n"
+    ]
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 

@@ -15,7 +15,7 @@ from tiny_runs import make_batch, make_engine, nearly_fill
 from ctt_ray import nets
 from ctt_ray.batch import Batch
 from ctt_ray.engine import Engine
-from ctt_ray.maths import bank, colour, contrast, labels, losses, mix
+from ctt_ray.maths import bank, colour, contrast, draws, labels, losses, mix
 
 STEPS = 6
 PHI = 0.46  # between the confidences of these young networks: both contrastive losses find pixels
@@ -53,8 +53,7 @@ class PlainCTT:
 
     def step(self, batch: Batch, t: int) -> None:
         c, p, n = self.c, self.c.params, self.n
-        torch.manual_seed((c.seed * 1_000_003 + t) * 2 * 4096)
-        generator = torch.Generator().manual_seed((c.seed * 1_000_003 + t) * 2 * 4096 + 1)
+        key = c.seed * 1_000_003 + t
         for sgd in self.sgd:
             for group, base in zip(sgd.param_groups, (c.optim.lr, 10 * c.optim.lr), strict=True):
                 group["lr"] = base * (1 - t / c.optim.iterations) ** 0.9
@@ -70,7 +69,7 @@ class PlainCTT:
             pseudo.append(torch.where(pad, torch.full_like(label, 254), label))
             conf.append(certainty)
         # One ClassMix layout for everybody, by one drawn teacher.
-        drawn = int(torch.randint(n, (), generator=generator))
+        drawn = int(torch.randint(n, (), generator=draws.generator(key, "mix")))
         mask = mix.classmix_mask(pseudo[drawn], batch.unlabelled.key_B)
         pseudo = [mix.mix(label, mask) for label in pseudo]
         strong = colour.strong(
@@ -84,14 +83,17 @@ class PlainCTT:
         strong = mix.mix(colour.normalise(strong), mask)
         # Students.
         out_l, out_u = [], []
-        for student in self.students:
+        for i, student in enumerate(self.students):
             student.train()
+            torch.manual_seed(draws.generator(key, f"dropout s{i} labelled 0").initial_seed())
             out_l.append(student(x_l))
+            torch.manual_seed(draws.generator(key, f"dropout s{i} unlabelled 0").initial_seed())
             out_u.append(student(strong))
         small = tuple(out_l[0].logits_BKhw.shape[-2:])
         y_small = labels.nearest(y_l, small)
         own_l = [labels.confidence(out.logits_BKhw) for out in out_l]
         own_u = [labels.confidence(out.logits_BKhw) for out in out_u]
+        own_u = [(label, certainty.half().float()) for label, certainty in own_u]  # as they travel
         unit = [contrast.normalise(contrast.rows(out.feat_BDhw)) for out in out_u]
         totals = []
         for i in range(n):

@@ -102,7 +102,7 @@ def test_two_workers_take_the_steps_of_one_with_the_same_global_batch(
 ) -> None:
     """Stream, Ray and DDP together: every parameter, momentum and bank row agrees with the single process.
 
-    With contrast on, and where the tolerance comes from: tests/ctt_ray/engine/test_two_processes.py.
+    With contrast on, and where the tolerance comes from: tests/ctt_ray/engine/test_layouts.py.
     """
     values = {"freeze_bn": True, "dropout": 0.0, "mixer": "none", "n_q": 1, "iterations": 3, "report_every": 3}
     config = with_values(tiny_config, {**values, "batch_labelled": 4, "batch_unlabelled": 4, "phi": 0.3})

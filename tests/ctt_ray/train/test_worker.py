@@ -14,20 +14,19 @@ from ctt_ray.train.session import LOOP, Interrupted, resolve
 
 def test_a_worker_trains_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[RunConfig, object]] = []
-    monkeypatch.setattr(worker, "RaySession", lambda stop_file: ("session", stop_file))
+    monkeypatch.setattr(worker, "RaySession", lambda **session: session)
     config = with_values(RunConfig(), {"iterations": 7})
-    content = {"config": config.model_dump(mode="json"), "run": lambda *got: given.append(got)}
-    worker.train(content)
-    worker.train({**content, "stop_file": "a/stop"})
-    assert given == [(config, ("session", None)), (config, ("session", Path("a/stop")))]
+    session = {"stop_file": "a/stop", "placement": "spread"}
+    worker.train({"config": config.model_dump(mode="json"), "run": lambda *got: given.append(got), "session": session})
+    assert given == [(config, session)]
 
 
 def test_leaving_early_is_no_failure_to_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def leave(config: RunConfig, session: object) -> None:
         raise Interrupted("saved")
 
-    monkeypatch.setattr(worker, "RaySession", lambda stop_file: None)
-    worker.train({"config": RunConfig().model_dump(mode="json"), "run": leave})
+    monkeypatch.setattr(worker, "RaySession", lambda: None)
+    worker.train({"config": RunConfig().model_dump(mode="json"), "run": leave, "session": {}})
 
 
 def test_the_loop_is_found_by_its_name() -> None:

@@ -1,0 +1,181 @@
+"""However the pairs are placed, the steps are those of one process with the whole batch: all four losses on, banks and gate
+included, for two and three pairs.
+
+Where workers hold different images BatchNorm is frozen and dropout off, since both look at one worker's images only, and the
+mixer is off since it pairs neighbours in a worker's batch. What is left is the order of sums.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file
+from tiny_runs import CLASSES, TINY, make_samples, open_gate
+
+from ctt_ray import methods
+from ctt_ray.batch import Batch, Samples
+from ctt_ray.config import RunConfig, with_values
+from ctt_ray.engine import Engine
+from ctt_ray.engine.accelerator import make_accelerator
+from ctt_ray.engine.world import World
+from ctt_ray.placement import Placement, layout
+
+STEPS, IMAGES = 3, 4
+# A float32 sum over the N = 4·32·32 pixels of a batch differs by about sqrt(N)·6e-8 ≈ 4e-6 of its size when its order
+# changes, and three steps pass that on. Measured: 1.3e-5 of a tensor's largest value. A wrong denominator, a missing
+# worker's rows or a gradient that is not averaged is off by 1e-1 and more.
+FLOAT32 = 1e-4
+FLOAT64 = 1e-10
+SHARED: dict[str, Any] = {"freeze_bn": True, "dropout": 0.0, "mixer": "none", "phi": 0.34}
+EVERYTHING: dict[str, Any] = {
+    "dropout": 0.2,
+    "mixer": "classmix",
+    "phi": 0.34,
+    "max_queries": 40,
+    "colour_per_student": True,
+}
+
+
+def whole_batch(t: int) -> Batch:
+    return Batch(make_samples(t, IMAGES), make_samples(700 + t, IMAGES, padding=True))
+
+
+def share(samples: Samples, index: int, shares: int) -> Samples:
+    pick = slice(index, None, shares)
+    return Samples(samples.image_B3HW[pick], samples.label_BHW[pick], samples.key_B[pick], samples.number_B[pick])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of three steps; with `shared` False nothing is switched off."""
+
+    pairs: int
+    workers: int
+    placement: Placement
+    dtype: torch.dtype = torch.float64
+    shared: bool = True
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {**(SHARED if self.shared else EVERYTHING), "pairs": self.pairs}
+
+    @property
+    def alone(self) -> Case:
+        return replace(self, workers=1, placement="together")
+
+    def __str__(self) -> str:
+        everything = "" if self.shared else "-everything"
+        return f"{self.pairs}_pairs-{self.placement}_{self.workers}-{str(self.dtype)[6:]}{everything}"
+
+
+EXACT = [
+    Case(2, 2, "together"), Case(2, 4, "together"), Case(3, 2, "together"), Case(2, 2, "spread"), Case(2, 4, "spread"),
+    Case(3, 3, "spread"), Case(3, 6, "spread"),
+]  # fmt: skip
+ROUNDED = [replace(case, dtype=torch.float32) for case in (Case(2, 2, "together"), Case(2, 4, "spread"))]
+BITWISE = [replace(case, dtype=torch.float32, shared=False) for case in (Case(2, 2, "spread"), Case(3, 3, "spread"))]
+
+
+def work(rank: int, workers: int, port: int, folder: str) -> None:
+    """One of the workers, which take the runs of all cases of so many workers, each into a folder of its name."""
+    torch.set_num_threads(1)
+    if workers > 1:
+        os.environ |= {
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(workers), "LOCAL_WORLD_SIZE": str(workers),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        }  # fmt: skip
+        dist.init_process_group("gloo")
+    cases = [*EXACT, *ROUNDED, *BITWISE]
+    for case in {case.alone for case in cases} if workers == 1 else cases:
+        if case.workers == workers:
+            torch.set_default_dtype(case.dtype)
+            train(rank, case, Path(folder, str(case)))
+            torch.set_default_dtype(torch.float32)
+    if workers > 1:
+        dist.destroy_process_group()
+
+
+def train(rank: int, case: Case, folder: Path) -> None:
+    config = with_values(RunConfig(), {**TINY, **case.values})
+    plan = methods.build("ctt", config.params.model_dump())
+    where = layout(plan, case.workers, case.placement)
+    assert where.spread == (case.placement == "spread"), where
+    accelerator = make_accelerator("no", world=case.workers)
+    engine = Engine(plan, config, accelerator, classes=CLASSES, labelled_images=8, world=World(where, rank))
+    assert len(engine.students) == (1 if where.spread else len(plan.students))
+    open_gate(engine)
+    for t in range(STEPS):
+        batch = whole_batch(t)
+        parts = (share(part, where.share(rank), where.shares) for part in (batch.labelled, batch.unlabelled))
+        engine.step(Batch(*parts))
+    seen = engine.meter.read()
+    for student in plan.students:
+        assert seen[f"{student}/contrast_high"] > 0
+        assert seen[f"{student}/contrast_low"] > 0
+    if engine.writes:
+        engine.save(folder, {"seen": seen})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def worst_gap(one: Path, other: Path) -> float:
+    """Of all tensors of two checkpoints, relative to each one's largest value; integers have to be equal."""
+    worst = 0.0
+    names = sorted(path.name for path in one.glob("*.safetensors"))
+    assert any("optim" in name for name in names)
+    assert names == sorted(path.name for path in other.glob("*.safetensors"))
+    for name in names:
+        ours, theirs = load_file(one / name), load_file(other / name)
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            if not value.is_floating_point():
+                assert torch.equal(value, theirs[key]), f"{name}: {key}"
+                continue
+            worst = max(worst, float((value - theirs[key]).abs().max() / value.abs().max().clamp(min=1e-6)))
+    return worst
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
+    """The checkpoint of a case. Workers are started once for each number of them, for starting costs more than the steps."""
+    made: dict[int, Path] = {}
+
+    def folder(case: Case) -> Path:
+        if case.workers not in made:
+            made[case.workers] = tmp_path_factory.mktemp(f"{case.workers}_workers")
+            arguments = (case.workers, free_port(), str(made[case.workers]))
+            torch.multiprocessing.spawn(work, args=arguments, nprocs=case.workers)
+        return made[case.workers] / str(case)
+
+    return folder
+
+
+@pytest.mark.parametrize("case", EXACT, ids=str)
+def test_every_layout_takes_the_steps_of_one_process(run: Callable[[Case], Path], case: Case) -> None:
+    """Students, momenta (the gradients' sum), teachers and banks after three steps, in float64."""
+    assert worst_gap(run(case.alone), run(case)) <= FLOAT64
+
+
+@pytest.mark.parametrize("case", ROUNDED, ids=str)
+def test_in_float32_only_the_order_of_sums_differs(run: Callable[[Case], Path], case: Case) -> None:
+    gap = worst_gap(run(case.alone), run(case))
+    assert 0 < gap <= FLOAT32, "0 means that there were no other processes at all"
+
+
+@pytest.mark.parametrize("case", BITWISE, ids=str)
+def test_a_pair_a_worker_is_bit_for_bit_one_process(run: Callable[[Case], Path], case: Case) -> None:
+    """BatchNorm in training, dropout, ClassMix, query caps and a colour for each student."""
+    assert worst_gap(run(case.alone), run(case)) == 0
