@@ -28,7 +28,7 @@ from ctt_ray.engine.accelerator import make_accelerator
 from ctt_ray.engine.world import World
 from ctt_ray.placement import Placement, layout
 
-STEPS, IMAGES = 3, 4
+IMAGES = 4
 # A float32 sum over the N = 4·32·32 pixels of a batch differs by about sqrt(N)·6e-8 ≈ 4e-6 of its size when its order
 # changes, and three steps pass that on. Measured: 1.3e-5 of a tensor's largest value. A wrong denominator, a missing
 # worker's rows or a gradient that is not averaged is off by 1e-1 and more.
@@ -55,13 +55,16 @@ def share(samples: Samples, index: int, shares: int) -> Samples:
 
 @dataclass(frozen=True)
 class Case:
-    """One run of three steps; with `shared` False nothing is switched off."""
+    """One run; with `shared` False nothing is switched off.   steps: first, and the one it ends before.   before: the run
+    whose checkpoint it goes on from."""
 
     pairs: int
     workers: int
     placement: Placement
     dtype: torch.dtype = torch.float64
     shared: bool = True
+    steps: tuple[int, int] = (0, 3)
+    before: Case | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -69,11 +72,15 @@ class Case:
 
     @property
     def alone(self) -> Case:
-        return replace(self, workers=1, placement="together")
+        """The same in one process, uninterrupted."""
+        return replace(self, workers=1, placement="together", steps=(0, self.steps[1]), before=None)
 
     def __str__(self) -> str:
+        kind = f"{self.placement}_{self.workers}"
+        if self.before is not None:
+            return f"{self.before.placement}_{self.before.workers}-then-{kind}"
         everything = "" if self.shared else "-everything"
-        return f"{self.pairs}_pairs-{self.placement}_{self.workers}-{str(self.dtype)[6:]}{everything}"
+        return f"{self.pairs}_pairs-{kind}-{str(self.dtype)[6:]}-{self.steps[1]}_steps{everything}"
 
 
 EXACT = [
@@ -82,9 +89,14 @@ EXACT = [
 ]  # fmt: skip
 ROUNDED = [replace(case, dtype=torch.float32) for case in (Case(2, 2, "together"), Case(2, 4, "spread"))]
 BITWISE = [replace(case, dtype=torch.float32, shared=False) for case in (Case(2, 2, "spread"), Case(3, 3, "spread"))]
+LAYOUTS: list[tuple[int, Placement]] = [(1, "together"), (2, "together"), (2, "spread"), (4, "spread")]
+HALVES = [Case(2, *where, steps=(0, 2)) for where in LAYOUTS]
+RESUMED = [Case(2, *where, steps=(2, 4), before=half) for half in HALVES for where in LAYOUTS]
+FRESH = {*EXACT, *ROUNDED, *BITWISE, *HALVES}
+CASES = sorted({*FRESH, *RESUMED, *(case.alone for case in (*FRESH, *RESUMED))}, key=str)
 
 
-def work(rank: int, workers: int, port: int, folder: str) -> None:
+def work(rank: int, workers: int, resumed: bool, port: int, folder: str) -> None:
     """One of the workers, which take the runs of all cases of so many workers, each into a folder of its name."""
     torch.set_num_threads(1)
     if workers > 1:
@@ -93,11 +105,10 @@ def work(rank: int, workers: int, port: int, folder: str) -> None:
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         }  # fmt: skip
         dist.init_process_group("gloo")
-    cases = [*EXACT, *ROUNDED, *BITWISE]
-    for case in {case.alone for case in cases} if workers == 1 else cases:
-        if case.workers == workers:
+    for case in CASES:
+        if case.workers == workers and (case.before is not None) == resumed:
             torch.set_default_dtype(case.dtype)
-            train(rank, case, Path(folder, str(case)))
+            train(rank, case, Path(folder))
             torch.set_default_dtype(torch.float32)
     if workers > 1:
         dist.destroy_process_group()
@@ -111,17 +122,20 @@ def train(rank: int, case: Case, folder: Path) -> None:
     accelerator = make_accelerator("no", world=case.workers)
     engine = Engine(plan, config, accelerator, classes=CLASSES, labelled_images=8, world=World(where, rank))
     assert len(engine.students) == (1 if where.spread else len(plan.students))
-    open_gate(engine)
-    for t in range(STEPS):
+    if case.before is None:
+        open_gate(engine)
+    else:
+        engine.load(folder / str(case.before))
+    for t in range(*case.steps):
         batch = whole_batch(t)
         parts = (share(part, where.share(rank), where.shares) for part in (batch.labelled, batch.unlabelled))
         engine.step(Batch(*parts))
     seen = engine.meter.read()
-    for student in plan.students:
+    for student in plan.students if case.before is None else ():  # after two steps these networks are sure everywhere
         assert seen[f"{student}/contrast_high"] > 0
         assert seen[f"{student}/contrast_low"] > 0
     if engine.writes:
-        engine.save(folder, {"seen": seen})
+        engine.save(folder / str(case), {"seen": seen})
 
 
 def free_port() -> int:
@@ -151,16 +165,19 @@ def worst_gap(one: Path, other: Path) -> float:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
     """The checkpoint of a case. Workers are started once for each number of them, for starting costs more than the steps."""
-    made: dict[int, Path] = {}
+    folder = tmp_path_factory.mktemp("cases")
+    done: set[tuple[int, bool]] = set()
 
-    def folder(case: Case) -> Path:
-        if case.workers not in made:
-            made[case.workers] = tmp_path_factory.mktemp(f"{case.workers}_workers")
-            arguments = (case.workers, free_port(), str(made[case.workers]))
-            torch.multiprocessing.spawn(work, args=arguments, nprocs=case.workers)
-        return made[case.workers] / str(case)
+    def checkpoint(case: Case) -> Path:
+        if case.before is not None:
+            checkpoint(case.before)
+        kind = (case.workers, case.before is not None)
+        if kind not in done:
+            torch.multiprocessing.spawn(work, args=(*kind, free_port(), str(folder)), nprocs=case.workers)
+            done.add(kind)
+        return folder / str(case)
 
-    return folder
+    return checkpoint
 
 
 @pytest.mark.parametrize("case", EXACT, ids=str)
@@ -179,3 +196,11 @@ def test_in_float32_only_the_order_of_sums_differs(run: Callable[[Case], Path], 
 def test_a_pair_a_worker_is_bit_for_bit_one_process(run: Callable[[Case], Path], case: Case) -> None:
     """BatchNorm in training, dropout, ClassMix, query caps and a colour for each student."""
     assert worst_gap(run(case.alone), run(case)) == 0
+
+
+@pytest.mark.parametrize("case", RESUMED, ids=str)
+def test_a_checkpoint_goes_on_in_any_layout(run: Callable[[Case], Path], case: Case) -> None:
+    """Two steps in one layout and two in another are four in one process, learning rate and draws included."""
+    for half in HALVES:  # a resuming group reads them all
+        run(half)
+    assert worst_gap(run(case.alone), run(case)) <= FLOAT64

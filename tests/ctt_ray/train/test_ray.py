@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from ctt_ray.config import RunConfig, with_values
 from ctt_ray.train.launch import cluster, launch
 from ctt_ray.train.loop import run
-from ctt_ray.train.session import LocalSession, read_results
+from ctt_ray.train.session import Interrupted, LocalSession, read_results
 
 pytestmark = pytest.mark.ray
 
@@ -116,3 +116,36 @@ def test_two_workers_take_the_steps_of_one_with_the_same_global_batch(
             continue
         gap = (tensor - two[name]).abs().max()
         assert gap <= 1e-4 * tensor.abs().max().clamp(min=1e-3), f"{name}: {gap} of {tensor.abs().max()}"
+
+
+def test_a_run_spread_over_workers_goes_on_in_one_bit_for_bit(
+    two_cpus: None, tiny_config: RunConfig, tmp_path: Path
+) -> None:
+    """A pair a worker for the first half, everything in one worker for the second: the plain process's networks, momenta, banks
+    and scores. Nothing is switched off; Ray puts both workers' files into one checkpoint."""
+    config = with_values(tiny_config, {"iterations": 8, "report_every": 2, "eval_limit": 2})
+    run(config, LocalSession(tmp_path / "plain"))
+    stop = tmp_path / "stop"
+    stop.touch()
+    with pytest.raises(Interrupted):
+        launch(config, storage=str(tmp_path), name="ray", workers=2, placement="spread", stop_file=stop)
+    half = networks(last(tmp_path / "ray", "iteration_*"))
+    assert 0 < len(read_results(tmp_path / "ray")) < 4
+    launch(config, storage=str(tmp_path), name="ray", workers=1)
+    plain, under_ray = (
+        networks(last(tmp_path / "plain" / "checkpoints", "*")),
+        networks(last(tmp_path / "ray", "iteration_*")),
+    )
+    assert plain.keys() == under_ray.keys() == half.keys()
+    for name, tensor in plain.items():
+        assert torch.equal(tensor, under_ray[name]), name
+    scores = [
+        {key: line[key] for key in line if key.startswith(("miou", "best/"))}
+        for line in read_results(tmp_path / "plain")
+    ]
+    found = {line["iteration"]: line for line in read_results(tmp_path / "ray")}
+    for iteration, expected in zip(range(2, 9, 2), scores, strict=True):
+        if "miou" in found[iteration]:
+            assert {key: found[iteration][key] for key in expected if key.startswith("miou")} == {
+                key: value for key, value in expected.items() if key.startswith("miou")
+            }
