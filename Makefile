@@ -41,6 +41,7 @@ bench: setup  ## benchmarks: ratios, asserted; prints what it measured (ten minu
 	$(BIN)/python -m benchmarks.maths_cost
 	$(BIN)/python -m benchmarks.step_cost
 	$(BIN)/python -m benchmarks.tune_cost
+	$(BIN)/python -m benchmarks.exchange
 
 clean:  ## remove the virtual environment and what the demo made
 	rm -rf $(VENV) demo build *.egg-info

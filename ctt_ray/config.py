@@ -107,6 +107,8 @@ class NetConfig(Frozen):
     """Before the classifier."""
     bn_statistics: Literal["both", "labelled"] = "both"
     """Which forward passes of a student move BatchNorm's running statistics; each normalises with its own batch."""
+    sync_bn: bool = False
+    """BatchNorm normalises with the images of all workers that hold the student (GPUs only)."""
     freeze_bn: bool = False
     """BatchNorm keeps the statistics it came with (small batches on pretrained weights)."""
 

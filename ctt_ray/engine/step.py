@@ -55,6 +55,10 @@ class Engine:
         self.exchange = Exchange(plan, self.world)
         if plan.joint_forward and config.net.bn_statistics == "labelled":
             raise ConfigError("bn_statistics labelled needs two forward passes: set joint_forward to false")
+        if config.net.sync_bn and accelerator.device.type == "cpu":
+            raise ConfigError(
+                "sync_bn needs GPUs, and this worker has none: leave it out, or freeze_bn for small batches"
+            )
         self.iteration = 0
         self.students = networks.build_students(
             plan, config.net, classes=classes, seed=config.seed, held=self.world.holds
@@ -66,7 +70,7 @@ class Engine:
         self.optimisers: dict[str, Any] = {}
         self.forwards: dict[str, nn.Module] = {}
         for name, net in self.students.items():
-            self.forwards[name] = wrapped(net, accelerator, self.world.data)
+            self.forwards[name] = wrapped(net, accelerator, self.world.data, sync_batchnorm=config.net.sync_bn)
             self.optimisers[name] = accelerator.prepare(networks.optimiser(net, config.optim))
         self.banks = Banks(plan, classes=classes, dim=config.net.feature_dim, labelled_images=labelled_images).to(
             device

@@ -30,10 +30,10 @@ class Group:
         value = value.detach()
         if self.size == 1:
             return value
-        value = value.clone()
-        self._count(value)
-        dist.all_reduce(value, group=self.handle)
-        return value
+        found = self._staged(value).clone()
+        self._count(found)
+        dist.all_reduce(found, group=self.handle)
+        return found.to(value.device)
 
     def gather(self, value: Tensor) -> list[Tensor]:
         """`value` of every worker, in rank order; equal shapes."""
@@ -42,10 +42,11 @@ class Group:
     def gather_later(self, value: Tensor) -> Gathering:
         """As `gather`, while this worker goes on: `wait()` when it is needed."""
         if self.size == 1:
-            return Gathering([value], None)
-        self._count(value)
-        found = [torch.empty_like(value, memory_format=torch.contiguous_format) for _ in range(self.size)]
-        return Gathering(found, dist.all_gather(found, value.contiguous(), group=self.handle, async_op=True))
+            return Gathering([value], None, value.device)
+        sent = self._staged(value).contiguous()
+        self._count(sent)
+        found = [torch.empty_like(sent) for _ in range(self.size)]
+        return Gathering(found, dist.all_gather(found, sent, group=self.handle, async_op=True), value.device)
 
     def union(self, names: Iterable[str]) -> list[str]:
         """The names that any worker has, sorted. For reports: it is slow."""
@@ -57,12 +58,16 @@ class Group:
 
     def pass_round(self, outgoing: Sequence[Message], incoming: Sequence[Message]) -> None:
         """Send to and receive from single workers of the group; shapes are known to both ends, empty tensors stay at home."""
-        operations = [dist.P2POp(dist.isend, value, rank, self.handle) for rank, value in outgoing if value.numel()]
-        operations += [dist.P2POp(dist.irecv, value, rank, self.handle) for rank, value in incoming if value.numel()]
-        for _, value in outgoing:
-            self._count(value)
+        sent = [(rank, self._staged(value)) for rank, value in outgoing if value.numel()]
+        found = [(rank, self._staged(value), value) for rank, value in incoming if value.numel()]
+        operations = [dist.P2POp(dist.isend, value, rank, self.handle) for rank, value in sent]
+        operations += [dist.P2POp(dist.irecv, buffer, rank, self.handle) for rank, buffer, _ in found]
         for work in dist.batch_isend_irecv(operations) if operations else []:
             work.wait()
+        for _, value in sent:
+            self._count(value)
+        for _, buffer, value in found:
+            value.copy_(buffer)
 
     def average_buffers_(self, nets: Iterable[nn.Module]) -> None:
         """Floating buffers (BatchNorm statistics) become their mean over the group, so that all hold the same networks."""
@@ -73,6 +78,10 @@ class Group:
         for buffer, part in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
             buffer.copy_(part.view_as(buffer))
 
+    def _staged(self, value: Tensor) -> Tensor:
+        """On the host where the group speaks gloo: workers that share a GPU, which NCCL refuses."""
+        return value.cpu() if value.is_cuda and dist.get_backend(self.handle) == "gloo" else value
+
     def _count(self, value: Tensor) -> None:
         self.sent += value.numel() * value.element_size()
 
@@ -80,13 +89,13 @@ class Group:
 class Gathering:
     """Tensors that are on their way."""
 
-    def __init__(self, found: list[Tensor], work: Any) -> None:
-        self._found, self._work = found, work
+    def __init__(self, found: list[Tensor], work: Any, device: torch.device) -> None:
+        self._found, self._work, self._device = found, work, device
 
     def wait(self) -> list[Tensor]:
         if self._work is not None:
             self._work.wait()
-        return self._found
+        return [value.to(self._device) for value in self._found]
 
 
 class World:

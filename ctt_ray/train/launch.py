@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
 
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
@@ -74,6 +74,7 @@ def launch(
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers, use_gpu=gpus_per_worker > 0, resources_per_worker=resources
         ),
+        torch_config=TorchConfig(backend="gloo" if 0 < gpus_per_worker < 1 else None),  # NCCL: a GPU a worker
         run_config=ray.train.RunConfig(
             name=name,
             storage_path=storage,

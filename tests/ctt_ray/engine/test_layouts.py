@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +88,7 @@ EXACT = [
 ]  # fmt: skip
 ROUNDED = [replace(case, dtype=torch.float32) for case in (Case(2, 2, "together"), Case(2, 4, "spread"))]
 BITWISE = [replace(case, dtype=torch.float32, shared=False) for case in (Case(2, 2, "spread"), Case(3, 3, "spread"))]
+ON_GPUS = [*ROUNDED, replace(Case(3, 3, "spread"), dtype=torch.float32)]
 LAYOUTS: list[tuple[int, Placement]] = [(1, "together"), (2, "together"), (2, "spread"), (4, "spread")]
 HALVES = [Case(2, *where, steps=(0, 2)) for where in LAYOUTS]
 RESUMED = [Case(2, *where, steps=(2, 4), before=half) for half in HALVES for where in LAYOUTS]
@@ -96,16 +96,19 @@ FRESH = {*EXACT, *ROUNDED, *BITWISE, *HALVES}
 CASES = sorted({*FRESH, *RESUMED, *(case.alone for case in (*FRESH, *RESUMED))}, key=str)
 
 
-def work(rank: int, workers: int, resumed: bool, port: int, folder: str) -> None:
+def work(rank: int, workers: int, resumed: bool, device: str, port: int, folder: str) -> None:
     """One of the workers, which take the runs of all cases of so many workers, each into a folder of its name."""
     torch.set_num_threads(1)
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if workers > 1:
         os.environ |= {
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(workers), "LOCAL_WORLD_SIZE": str(workers),
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
         }  # fmt: skip
-        dist.init_process_group("gloo")
-    for case in CASES:
+        dist.init_process_group("nccl" if torch.cuda.device_count() >= workers else "gloo")
+    cases = CASES if device == "cpu" else [*ON_GPUS, *(case.alone for case in ON_GPUS)]
+    for case in dict.fromkeys(cases):
         if case.workers == workers and (case.before is not None) == resumed:
             torch.set_default_dtype(case.dtype)
             train(rank, case, Path(folder))
@@ -162,45 +165,63 @@ def worst_gap(one: Path, other: Path) -> float:
     return worst
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
-    """The checkpoint of a case. Workers are started once for each number of them, for starting costs more than the steps."""
-    folder = tmp_path_factory.mktemp("cases")
-    done: set[tuple[int, bool]] = set()
+class Runs:
+    """The checkpoints of cases. Workers are started once for each number of them, for starting costs more than the steps."""
 
-    def checkpoint(case: Case) -> Path:
+    def __init__(self, folder: Path, device: str) -> None:
+        self.folder, self.device = folder, device
+        self.done: set[tuple[int, bool]] = set()
+
+    def __call__(self, case: Case) -> Path:
         if case.before is not None:
-            checkpoint(case.before)
+            for half in HALVES:  # workers that resume read all of them
+                self(half)
         kind = (case.workers, case.before is not None)
-        if kind not in done:
-            torch.multiprocessing.spawn(work, args=(*kind, free_port(), str(folder)), nprocs=case.workers)
-            done.add(kind)
-        return folder / str(case)
+        if kind not in self.done:
+            arguments = (*kind, self.device, free_port(), str(self.folder))
+            torch.multiprocessing.spawn(work, args=arguments, nprocs=case.workers)
+            self.done.add(kind)
+        return self.folder / str(case)
 
-    return checkpoint
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("cases"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def run_on_gpus(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("gpus"), "cuda")
 
 
 @pytest.mark.parametrize("case", EXACT, ids=str)
-def test_every_layout_takes_the_steps_of_one_process(run: Callable[[Case], Path], case: Case) -> None:
+def test_every_layout_takes_the_steps_of_one_process(run: Runs, case: Case) -> None:
     """Students, momenta (the gradients' sum), teachers and banks after three steps, in float64."""
     assert worst_gap(run(case.alone), run(case)) <= FLOAT64
 
 
 @pytest.mark.parametrize("case", ROUNDED, ids=str)
-def test_in_float32_only_the_order_of_sums_differs(run: Callable[[Case], Path], case: Case) -> None:
+def test_in_float32_only_the_order_of_sums_differs(run: Runs, case: Case) -> None:
     gap = worst_gap(run(case.alone), run(case))
     assert 0 < gap <= FLOAT32, "0 means that there were no other processes at all"
 
 
 @pytest.mark.parametrize("case", BITWISE, ids=str)
-def test_a_pair_a_worker_is_bit_for_bit_one_process(run: Callable[[Case], Path], case: Case) -> None:
+def test_a_pair_a_worker_is_bit_for_bit_one_process(run: Runs, case: Case) -> None:
     """BatchNorm in training, dropout, ClassMix, query caps and a colour for each student."""
     assert worst_gap(run(case.alone), run(case)) == 0
 
 
 @pytest.mark.parametrize("case", RESUMED, ids=str)
-def test_a_checkpoint_goes_on_in_any_layout(run: Callable[[Case], Path], case: Case) -> None:
+def test_a_checkpoint_goes_on_in_any_layout(run: Runs, case: Case) -> None:
     """Two steps in one layout and two in another are four in one process, learning rate and draws included."""
-    for half in HALVES:  # a resuming group reads them all
-        run(half)
     assert worst_gap(run(case.alone), run(case)) <= FLOAT64
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", ON_GPUS, ids=str)
+def test_gpus_take_the_steps_of_one_process(run_on_gpus: Runs, case: Case) -> None:
+    """With NCCL where every worker has a GPU, with gloo where they share one. Convolutions choose their algorithm by the
+    size of the batch, so a GPU adds rounding of its own: ten times that of the order of sums."""
+    assert torch.cuda.is_available(), "no CUDA device here"
+    assert worst_gap(run_on_gpus(case.alone), run_on_gpus(case)) <= 10 * FLOAT32

@@ -306,3 +306,8 @@ def test_running_statistics_of_the_labelled_passes_alone() -> None:
     assert not all(torch.equal(both[name], plain[name]) for name in plain)
     with pytest.raises(ConfigError, match="two forward passes"):
         make_engine(bn_statistics="labelled", joint_forward=True)
+
+
+def test_batchnorm_over_workers_is_refused_without_gpus() -> None:
+    with pytest.raises(ConfigError, match="sync_bn needs GPUs"):
+        make_engine(sync_bn=True)
