@@ -97,7 +97,7 @@ def real_training(folder: Path, seed: int) -> list[Row]:
 def two_workers(folder: Path, seed: int) -> list[Row]:
     """Two Ray Train workers a trial, on two CPUs."""
     root = folder / "workers"
-    command = ["-m", "ctt_ray.tune", "--space", "demo", "--trials", "2", "--scheduler", "none", "--workers", "2"]
+    command = ["-m", "ctt_ray.tune", "--space", "demo", "--trials", "3", "--scheduler", "none", "--workers", "2"]
     command += ["--cpus-per-trial", "1", *_place(folder, root), "--set", *NET, "iterations=40", "report_every=4"]
     rows = Play("two workers a trial", command, root, seed).run(
         [
@@ -107,7 +107,7 @@ def two_workers(folder: Path, seed: int) -> list[Row]:
             (kills.everything, (damage.half_a_report,)),
         ]
     )
-    return _whole(rows, check_whole(root, 2))
+    return _whole(rows, check_whole(root, 3))
 
 
 PLAYS: dict[str, Callable[[Path, int], list[Row]]] = {
