@@ -1,7 +1,7 @@
 """Where a run's checkpoints are and which of them are whole: file names and JSON alone, no torch.
 
 RUN/checkpoints/00000400/    of a run in one process, a campaign's trial
-RUN/iteration_00000400/      of Ray Train
+RUN/iteration_00000400/      of Ray Train; iteration_00000417_kept/ between two reports
 RUN/state.json               RUN is a checkpoint itself
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ctt_ray.config import ConfigError
-from ctt_ray.train.session import CHECKPOINTS, SCORE
+from ctt_ray.train.session import BETWEEN, CHECKPOINTS, PREFIX, SCORE
 
 Which = Literal["last", "best"]
 STATE = "state.json"
-_RAY_NAME = re.compile(r"iteration_\d+")
+_RAY_NAME = re.compile(rf"{PREFIX}\d+({BETWEEN})?")
 _SHOWN = 8
 
 

@@ -62,7 +62,7 @@ def run(config: RunConfig, session: Session) -> Metrics:
     while at < config.optim.iterations:
         at += 1
         time.sleep(float(os.environ.get("PAUSE", "0")))
-        stop = session.stopping()
+        stop = session.asked().leaves
         if at % EVERY == 0 or stop:
             metrics = {"iteration": at, "seconds": 0.1 * at, "pid": os.getpid(), "config_hash": config.hash()}
             if at % EVERY == 0:

@@ -12,10 +12,12 @@ import tyro
 from pydantic import Field
 
 from ctt_ray import cli
-from ctt_ray.config import Frozen, RunConfig
+from ctt_ray.config import ConfigError, Frozen, RunConfig
 from ctt_ray.placement import Placement, layout
+from ctt_ray.train.asks import MAX_LOST_MINUTES, Ask
 from ctt_ray.train.loop import plan_of
 from ctt_ray.train.session import Metrics
+from ctt_ray.train.workers import Workers, parse, useful
 
 DESCRIPTION = """Train students and teachers on a prepared data set. The same --name and --storage go on where a run stopped.
 
@@ -32,8 +34,9 @@ class TrainArgs(Frozen):
     """YAML file; flags given beside it win."""
     profile: str = "paper"
     """paper | released: the paper's text, or the switches of its released code."""
-    workers: int = Field(1, ge=0)
-    """Ray Train workers, data parallel; 0 trains in this process without Ray."""
+    workers: str = "1"
+    """Ray Train workers, data parallel; 1:4 for as many as the cluster has room for, from 1 to 4; 0 trains in this process
+    without Ray."""
     gpus_per_worker: float = Field(0.0, ge=0)
     """GPUs a worker (may be a fraction)."""
     cpus_per_worker: float = Field(1.0, gt=0)
@@ -47,7 +50,9 @@ class TrainArgs(Frozen):
     address: str = "local"
     """Ray cluster to join; local starts one here."""
     max_failures: int = Field(3, ge=0)
-    """Restarts after a worker died."""
+    """Restarts after a worker died; those that died with their node are not counted."""
+    max_lost_minutes: float = Field(MAX_LOST_MINUTES, gt=0)
+    """Work that a kill may cost at most: a checkpoint comes this often, beside those of the reports."""
     print_config: bool = False
     """Print the configuration as YAML and stop."""
     show_plan: bool = False
@@ -73,7 +78,8 @@ def _main(argv: Sequence[str]) -> int:
         print(plan.describe())
         return cli.DONE
     args = args.model_copy(update={"run": cli.absolute(args.run)})
-    metrics = _local(args) if args.workers == 0 else _ray(args)
+    workers = parse(args.workers)
+    metrics = _ray(args, workers) if workers.most else _local(args)
     _show(args, metrics)
     return cli.DONE
 
@@ -82,44 +88,59 @@ def _local(args: TrainArgs) -> Metrics:
     from ctt_ray.train.loop import run
     from ctt_ray.train.progress import line
     from ctt_ray.train.session import LocalSession
-    from ctt_ray.train.signals import stop_requested
+    from ctt_ray.train.signals import save_requested, stop_requested
 
     folder = Path(args.storage) / args.name
     with stop_requested() as stopping:
         session = LocalSession(
             folder,
             keep=args.run.report.keep,
-            stopping=stopping,
-            on_report=lambda m: print(line(m), file=sys.stderr, flush=True),
+            asked=lambda: Ask.STOP if stopping() else Ask.NOTHING,
+            save_every_s=60 * args.max_lost_minutes,
+            on_report=lambda m: _say(line(m)),
+            on_save=lambda iteration: _say(f"it {iteration} · saved"),
         )
-        (folder / "config.yaml").write_text(cli.to_yaml(args.run))
-        return run(args.run, session)
+        with save_requested(session.save_now):
+            (folder / "config.yaml").write_text(cli.to_yaml(args.run))
+            return run(args.run, session)
 
 
-def _ray(args: TrainArgs) -> Metrics:
+def _ray(args: TrainArgs, asked: Workers) -> Metrics:
     from ctt_ray.train.launch import cluster, launch
     from ctt_ray.train.setup import check
 
     check(args.run, plan_of(args.run))  # mistakes are told here, not by a worker that is restarted for them
-    print(placed(args), file=sys.stderr)
-    with cluster(args.address, cpus=args.workers * args.cpus_per_worker):
+    workers = useful(asked, args.run)
+    if workers != asked:
+        _say(f"--workers {asked}: a step has samples for {workers.most}, no more are used")
+    _say(placed(args, workers))
+    with cluster(args.address, cpus=workers.most * args.cpus_per_worker):
         return launch(
             args.run,
             storage=args.storage,
             name=args.name,
-            workers=args.workers,
+            workers=workers,
             gpus_per_worker=args.gpus_per_worker,
             cpus_per_worker=args.cpus_per_worker,
             max_failures=args.max_failures,
+            save_every_s=60 * args.max_lost_minutes,
             show=True,
             placement=args.placement,
         )
 
 
-def placed(args: TrainArgs) -> str:
-    """Where the pairs go, and why."""
-    plan = plan_of(args.run)
-    return f"placement: {layout(plan, args.workers, args.placement, own_accelerators=args.gpus_per_worker >= 1)}"
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def placed(args: TrainArgs, workers: Workers) -> str:
+    """Where the pairs go, and why. Raises ConfigError for pairs that are to be spread over a number of workers that changes."""
+    if workers.elastic and args.placement == "spread":
+        raise ConfigError(
+            f"--placement spread needs a fixed number of workers, not {workers}; auto or together go with a range"
+        )
+    most = layout(plan_of(args.run), workers.most, args.placement, own_accelerators=args.gpus_per_worker >= 1)
+    return f"placement: {most}" + (f"; decided anew when the workers change, {workers}" if workers.elastic else "")
 
 
 def _show(args: TrainArgs, metrics: Metrics) -> None:

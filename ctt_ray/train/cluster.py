@@ -11,10 +11,12 @@ import ray
 
 from ctt_ray.cli import ClusterError
 
+START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # Ray's 2 s would be most of a short run's shutdown
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30",
+    START_TIMEOUT: "30",
+    "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "2",  # some clouds give half a minute of notice
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 DRIVER = {

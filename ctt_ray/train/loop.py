@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctt_ray import methods
 from ctt_ray.config import ConfigError, RunConfig
 from ctt_ray.placement import layout
 from ctt_ray.plan import Plan
+from ctt_ray.train.asks import Ask
 from ctt_ray.train.built import built_hash, differences
-from ctt_ray.train.session import Interrupted, Metrics, Session
+from ctt_ray.train.session import Interrupted, Metrics, Moved, Session
+from ctt_ray.train.steps import Heard, Steps
 
 if TYPE_CHECKING:
     from ctt_ray.engine import Engine
@@ -34,56 +37,105 @@ def run(config: RunConfig, session: Session) -> Metrics:
     """Train to the last iteration, reporting on the way; a session with a checkpoint goes on from it.
 
     Returns the last report. Raises ConfigError or DataError before the first step for what cannot be trained, Diverged at the
-    first report with a loss that is not finite, Interrupted after saving when the session asks to stop.
+    first report with a loss that is not finite, Interrupted (Moved) after saving when the session asks to leave.
     """
+    from ctt_ray.engine.agreement import Agreement
     from ctt_ray.train.setup import build  # torch is loaded here, not when the command line is read
 
     plan = plan_of(config)
     where = layout(plan, session.world, session.placement, own_accelerators=session.own_accelerators)
     stream, engine = build(config, plan, where, rank=session.rank)
-    extra = _resume(engine, stream, session)
-    metrics, best, seconds = extra["metrics"], extra["best"], extra["seconds"]
-    started = time.monotonic()  # for the metrics only: nothing is decided by it
-    for batch in stream:
-        if engine.iteration >= config.optim.iterations:
-            break
-        engine.step(batch)
-        last = engine.iteration == config.optim.iterations
-        stop = session.stopping() and not last
-        if stop or last or engine.iteration % config.report.report_every == 0:
-            spent = seconds + time.monotonic() - started
-            losses = engine.meter.read()
-            _check_finite(losses, engine.iteration)
-            scores = {} if stop else _scores(engine, config, last=last)
-            metrics = {**_facts(engine, spent), **losses, **scores}
-            best = _better(best, metrics)
-            metrics |= best
-            extra = {
-                "stream": stream.state(),
-                "metrics": metrics,
-                "best": best,
-                "seconds": spent,
-                "data": _data_facts(stream),
-            }
-            session.report(metrics, partial(engine.save, extra=extra) if engine.writes else None)
-        if stop:
-            raise Interrupted(
-                f"stopped at iteration {engine.iteration} of {config.optim.iterations}, saved; the same command goes on"
+    progress = Progress.of(session, engine, stream)
+    with closing(Steps(stream, session, Agreement())) as steps:
+        while progress.goes_on(config):
+            if progress.owes_a_report(config):
+                batch, ask = None, _report(engine, config, session, progress, steps)
+            else:
+                batch, ask = steps.next()
+            if ask:
+                session.save(engine.iteration, progress.writer)
+            if ask.leaves:
+                raise _left(ask, engine, config)
+            if batch is not None:
+                engine.step(batch)
+                progress.stepped()
+    return progress.metrics
+
+
+def _report(engine: Engine, config: RunConfig, session: Session, progress: Progress, steps: Steps) -> Ask:
+    """Score and report; or what kept it from that, and the report is made when the run goes on."""
+    facts = _facts(engine, progress.seconds)
+    scores = _scores(engine, config, steps.images)
+    if not steps.cut:
+        progress.take(facts, engine.meter.read(), scores)
+        session.report(progress.metrics, progress.writer)
+    return steps.cut
+
+
+class Progress:
+    """What a checkpoint of the loop holds beside the engine: the stream's place, the report, the best one, the time spent."""
+
+    def __init__(self, engine: Engine, stream: SegStream, extra: Mapping[str, Any]) -> None:
+        self._engine, self._data = engine, _data_facts(stream)
+        self._stream, self._place = stream, stream.state()
+        self.metrics, self._best, self._spent = extra["metrics"], extra["best"], extra["seconds"]
+        self._started = time.monotonic()  # for the metrics only: nothing is decided by it
+
+    @classmethod
+    def of(cls, session: Session, engine: Engine, stream: SegStream) -> Progress:
+        """From the session's checkpoint, which engine and stream go on from too, or from nothing."""
+        folder = session.resume_from()
+        if folder is None:
+            return cls(engine, stream, {"metrics": {}, "best": {}, "seconds": 0.0})
+        extra = engine.load(folder)
+        if extra["data"]["content_hash"] != stream.manifest.content_hash:
+            raise ConfigError(
+                f"{folder} was trained on another data set (content hash {extra['data']['content_hash'][:12]}…); use a new --name"
             )
-    return metrics
+        stream.load_state(extra["stream"])
+        return cls(engine, stream, extra)
+
+    @property
+    def seconds(self) -> float:
+        return float(self._spent + time.monotonic() - self._started)
+
+    def goes_on(self, config: RunConfig) -> bool:
+        return self._engine.iteration < config.optim.iterations or self.owes_a_report(config)
+
+    def owes_a_report(self, config: RunConfig) -> bool:
+        """At every report_every-th iteration and the last; also where a run goes on that had to leave before it was made."""
+        at = self._engine.iteration
+        due = at == config.optim.iterations or (at > 0 and at % config.report.report_every == 0)
+        return due and self.metrics.get("iteration") != at
+
+    def stepped(self) -> None:
+        """Note the stream's place now: while the next batch is waited for it may move."""
+        self._place = self._stream.state()
+
+    def take(self, facts: Metrics, losses: Mapping[str, float], scores: Metrics) -> None:
+        """The next report."""
+        _check_finite(losses, self._engine.iteration)
+        self.metrics = {**facts, **losses, **scores}
+        self._best = _better(self._best, self.metrics)
+        self.metrics |= self._best
+
+    @property
+    def writer(self) -> Callable[[Path], None] | None:
+        """Writes this worker's files of a checkpoint; None where it has none."""
+        return self._save if self._engine.writes else None
+
+    def _save(self, folder: Path) -> None:
+        """`metrics` are this iteration's own, none between two reports: a checkpoint's score is what its networks scored."""
+        own = self.metrics if self.metrics.get("iteration") == self._engine.iteration else {}
+        parts = {"metrics": own, "best": self._best, "seconds": self.seconds, "data": self._data}
+        self._engine.save(folder, {"stream": self._place, **parts})
 
 
-def _resume(engine: Engine, stream: SegStream, session: Session) -> dict[str, Any]:
-    folder = session.resume_from()
-    if folder is None:
-        return {"metrics": {}, "best": {}, "seconds": 0.0}
-    extra = engine.load(folder)
-    if extra["data"]["content_hash"] != stream.manifest.content_hash:
-        raise ConfigError(
-            f"{folder} was trained on another data set (content hash {extra['data']['content_hash'][:12]}…); use a new --name"
-        )
-    stream.load_state(extra["stream"])
-    return extra
+def _left(ask: Ask, engine: Engine, config: RunConfig) -> Interrupted:
+    at = f"stopped at iteration {engine.iteration} of {config.optim.iterations}, saved"
+    if ask is Ask.MOVE:
+        return Moved(f"the machine is to be taken away: {at}")
+    return Interrupted(f"{at}; the same command goes on")
 
 
 def _data_facts(stream: SegStream) -> dict[str, object]:
@@ -122,12 +174,12 @@ def _check_finite(losses: Mapping[str, float], iteration: int) -> None:
         raise Diverged(f"diverged before iteration {iteration}: {', '.join(wrong)}; a lower learning rate may help")
 
 
-def _scores(engine: Engine, config: RunConfig, *, last: bool) -> Metrics:
+def _scores(engine: Engine, config: RunConfig, heard: Heard[Any]) -> Metrics:
     """mIoU in per cent of every network; `miou` is the best single student, the paper's headline."""
     from ctt_ray.train.setup import score
 
-    limit = None if last else config.report.eval_limit
-    found = score(engine, config, limit=limit)
+    limit = None if engine.iteration == config.optim.iterations else config.report.eval_limit
+    found = score(engine, config, limit=limit, heard=heard)
     students = [found[name] for name in engine.plan.students]
     teachers = [found[name] for name in engine.plan.teachers]
     scores: Metrics = {f"miou/{name}": value for name, value in found.items()}

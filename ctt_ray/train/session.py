@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -16,15 +17,23 @@ from typing import Protocol
 
 from ctt_ray.config import RunConfig
 from ctt_ray.placement import Placement
+from ctt_ray.train.asks import Ask, Pace
 
 Metrics = dict[str, float | int | str]
 CHECKPOINTS = "checkpoints"
 RESULTS = "result.jsonl"
+STARTS = "starts.jsonl"  # of Ray Train's workers: a line each time they start, with how many and from where
+PREFIX = "iteration_"  # Ray Train's checkpoints
+BETWEEN = "_kept"  # ends the name of one that was made between two reports
 SCORE = "miou"
 
 
 class Interrupted(Exception):
     """The run was asked to stop; its state is saved and the same command goes on."""
+
+
+class Moved(Interrupted):
+    """The run's machine is to be taken away; its state is saved and it goes on elsewhere."""
 
 
 class Session(Protocol):
@@ -40,8 +49,12 @@ class Session(Protocol):
         """Publish metrics; `save` writes this worker's files of a checkpoint into the folder it is given, None where it has
         none. Every rank calls it equally often."""
 
-    def stopping(self) -> bool:
-        """True once the run has been asked to save and leave."""
+    def save(self, iteration: int, save: Callable[[Path], None] | None) -> None:
+        """A checkpoint between two reports: no line, no score. Every rank calls it equally often, as `report`."""
+
+    def asked(self) -> Ask:
+        """What this worker has heard is wanted of the run. It costs nothing to ask, and no other worker is waited for; SAVE
+        is forgotten with the next `save`."""
 
 
 LOOP = "ctt_ray.train.loop:run"
@@ -76,20 +89,32 @@ class LocalSession:
         *,
         keep: int = 1,
         on_report: Callable[[Metrics], None] | None = None,
-        stopping: Callable[[], bool] = lambda: False,
+        on_save: Callable[[int], None] | None = None,
+        asked: Callable[[], Ask] = lambda: Ask.NOTHING,
+        save_every_s: float = math.inf,
     ) -> None:
+        """asked: what is wanted of the run, beside `save_now` and the checkpoint that is due after `save_every_s` seconds
+        without one · on_save: hears the iteration of a checkpoint between reports."""
         self.folder = folder
         self.keep = keep
         self.on_report = on_report
-        self._stopping = stopping
+        self.on_save = on_save
+        self._asked = asked
+        self._pace = Pace(save_every_s)
+        self._now = False
+        self._saved = 0  # iteration of the newest checkpoint
         (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
 
-    def stopping(self) -> bool:
-        return self._stopping()
+    def asked(self) -> Ask:
+        return max(self._asked(), Ask.SAVE if self._now or self._pace.due() else Ask.NOTHING)
+
+    def save_now(self) -> None:
+        """Ask for a checkpoint; from a signal's handler, too."""
+        self._now = True
 
     def resume_from(self) -> Path | None:
         found = self._checkpoints()
-        last = int(found[-1].name) if found else 0
+        self._saved = last = int(found[-1].name) if found else 0
         _write_lines(
             self.folder / RESULTS, [line for line in read_results(self.folder) if int(line["iteration"]) <= last]
         )
@@ -103,14 +128,24 @@ class LocalSession:
         if self.on_report is not None:
             self.on_report(metrics)
 
+    def save(self, iteration: int, save: Callable[[Path], None] | None) -> None:
+        if save is not None and iteration != self._saved:
+            self._save(iteration, save)
+            if self.on_save is not None:
+                self.on_save(iteration)
+        self._now = False
+        self._pace.saved()
+
     def _save(self, iteration: int, save: Callable[[Path], None]) -> None:
         place = self.folder / CHECKPOINTS / f"{iteration:08d}"
         beside = place.with_name(place.name + ".part")
-        for old in (beside, place):
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         save(beside)
+        shutil.rmtree(place, ignore_errors=True)  # saved without its score before
         beside.rename(place)
+        self._saved = iteration
+        self._pace.saved()
         self._drop_old()
 
     def _checkpoints(self) -> list[Path]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from ctt_ray.config import ConfigError, RunConfig
 from ctt_ray.engine import Engine
 from ctt_ray.engine.accelerator import make_accelerator
-from ctt_ray.engine.evaluation import evaluate
+from ctt_ray.engine.evaluation import Image, evaluate
 from ctt_ray.engine.networks import build_students
 from ctt_ray.engine.world import World
 from ctt_ray.maths import losses, metrics
 from ctt_ray.placement import Layout
 from ctt_ray.plan import Plan
 from ctt_ray.stream import EvalSet, SegStream
+from ctt_ray.train.steps import Heard
 from data_prep.parts import parse
 
 CLASS_WEIGHT_RANGE = (0.1, 10.0)  # a class in a handful of pixels must not drown the rest
@@ -90,8 +91,11 @@ def _warn_of_missing_classes(plan: Plan, stream: SegStream) -> None:
         )
 
 
-def score(engine: Engine, config: RunConfig, *, limit: int | None) -> dict[str, float]:
-    """mIoU in per cent of students, teachers and, with several students, of the students' mean probability."""
+def score(engine: Engine, config: RunConfig, *, limit: int | None, heard: Heard[Image] = iter) -> dict[str, float]:
+    """mIoU in per cent of students, teachers and, with several students, of the students' mean probability.
+
+    heard: passes the images on, and may end them early: the scores are then worth nothing.
+    """
     data = engine.world.data
     images = EvalSet(
         config.data,
@@ -104,7 +108,7 @@ def score(engine: Engine, config: RunConfig, *, limit: int | None) -> dict[str, 
     with engine.accelerator.autocast():
         matrices = evaluate(
             engine.networks,
-            images,
+            heard(images),
             classes=engine.classes,
             device=engine.accelerator.device,
             mode=config.report.eval_mode,

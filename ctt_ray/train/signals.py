@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C become a flag that the loop reads between two steps."""
+"""SIGTERM and Ctrl-C become a flag that the loop reads between two steps, SIGUSR1 a wish for a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def save_requested(act: Callable[[], None]) -> Iterator[None]:
+    """SIGUSR1 calls `act` while the block runs. The handler is put back at the end."""
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: act())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)

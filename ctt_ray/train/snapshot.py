@@ -13,10 +13,9 @@ from typing import Any
 
 import ray
 
-from ctt_ray.train.session import SCORE, Metrics, read_results
+from ctt_ray.train.session import BETWEEN, PREFIX, SCORE, Metrics, read_results
 
 SNAPSHOT = "checkpoint_manager_snapshot.json"
-PREFIX = "iteration_"
 
 
 def mend(run: Path) -> bool:
@@ -64,13 +63,15 @@ def _whole(file: Path) -> bool:
     return True
 
 
+def _metrics(name: str, reports: dict[int, Metrics]) -> Metrics:
+    iteration = int(name.removeprefix(PREFIX).removesuffix(BETWEEN))
+    return {"iteration": iteration} if name.endswith(BETWEEN) else reports.get(iteration, {})
+
+
 def _record(names: list[str], lines: list[Metrics]) -> dict[str, Any]:
     """As Ray Train writes it: the results by rising score, their order of arrival, and the latest."""
     metrics = {int(line["iteration"]): line for line in lines}
-    results = [
-        {"version": 0, "checkpoint_dir_name": name, "metrics": metrics.get(int(name.removeprefix(PREFIX)), {})}
-        for name in names
-    ]
+    results = [{"version": 0, "checkpoint_dir_name": name, "metrics": _metrics(name, metrics)} for name in names]
     by_score = sorted(results, key=lambda result: result["metrics"].get(SCORE, float("-inf")))  # type: ignore[attr-defined]
     return {
         "ray_version": ray.__version__,

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ctt_ray.train.session import CHECKPOINTS
+from ctt_ray.train.session import BETWEEN, CHECKPOINTS, PREFIX
 
 How = Literal["", "complete", "pruned", "stopped", "preempted", "died", "failed"]
 Unit = Literal["cpuh", "gpuh"]
@@ -69,7 +69,7 @@ def devices(trial: Path) -> float:
 def saved_iteration(trial: Path) -> int:
     """Of the newest checkpoint, 0 without one: by its name, from one process or from Ray Train."""
     names = [path.name for path in (trial / CHECKPOINTS).glob("*")]
-    names += [path.name.removeprefix("iteration_") for path in trial.glob("iteration_*")]
+    names += [path.name.removeprefix(PREFIX).removesuffix(BETWEEN) for path in trial.glob(f"{PREFIX}*")]
     return max((int(name) for name in names if name.isdigit()), default=0)
 
 

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 import ray
 
+from ctt_ray.train import preemption
+
+NOTICE_EVERY_S = 2.0  # a cloud gives half a minute of notice and more
 PATIENCE_S = 15.0  # for Ray to notice that a node is gone: a lost connection is heard of first
 
 
@@ -18,6 +21,11 @@ def here() -> str:
 def alive() -> set[str]:
     """Ids of the living nodes."""
     return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def leaving() -> bool:
+    """Whether this process's node has been told that it is taken away soon: the cluster drains it."""
+    return ray.is_initialized() and here() in preemption.draining()
 
 
 def lost(before: Iterable[str], patience: float = PATIENCE_S) -> bool:

@@ -19,8 +19,9 @@ from ray.exceptions import RayError
 
 from ctt_ray.cli import ClusterError
 from ctt_ray.config import RunConfig
+from ctt_ray.train.asks import MAX_LOST_MINUTES, Ask
 from ctt_ray.train.background import repeated
-from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Run, read_results, resolve
+from ctt_ray.train.session import SCORE, Interrupted, LocalSession, Metrics, Moved, Run, read_results, resolve
 from ctt_ray.tune import failures, nodes
 from ctt_ray.tune.attempts import Recorder
 from ctt_ray.tune.claim import claim
@@ -38,6 +39,13 @@ class NotApplied(Exception):
 
 class WorkersDied(RayError):
     """A process of Ray Train's workers, or its node, is gone: not the trial's doing."""
+
+
+class NodeTaken(RayError):
+    """The trial's node is to be taken away; it has saved and Ray starts it again elsewhere."""
+
+    def __str__(self) -> str:
+        return f"its node was preempted: {super().__str__()}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ def one_trial(work: Work, id: str) -> None:
             issued = folder.issued(id)
             run = _in_process if work.workers == 1 else _with_workers
             run(work, folder, issued, applied(work.base, issued.values), recorder)
+        except Moved as error:
+            raise NodeTaken(str(error)) from None
         except Interrupted:
             recorder.end("stopped")
         except SystemExit:  # Ray ends this thread so
@@ -104,8 +114,14 @@ def _in_process(work: Work, folder: Folder, issued: Issued, config: RunConfig, r
         if SCORE in metrics:
             tune.report(dict(metrics))  # ends this thread here if the scheduler stops the trial
 
+    stopping, leaving = Every(folder.stop.exists, LOOK_EVERY_S), Every(nodes.leaving, nodes.NOTICE_EVERY_S)
     session = TrialSession(
-        folder.trial(issued.id), keep=config.report.keep, on_report=on_report, stopping=StopFile(folder.stop)
+        folder.trial(issued.id),
+        keep=config.report.keep,
+        on_report=on_report,
+        on_save=recorder.report,
+        asked=lambda: Ask.STOP if stopping() else Ask.MOVE if leaving() else Ask.NOTHING,
+        save_every_s=60 * MAX_LOST_MINUTES,
     )
     gc.freeze()  # what the process has imported is not looked through again at the end of every trial: 0.1 s and more
     try:
@@ -165,17 +181,17 @@ class TrialSession(LocalSession):
         return found
 
 
-class StopFile:
-    """True once the file exists; looks at most once a second, for the file may be on a network."""
+class Every:
+    """True once `look` has said so; looks at most so often, for it asks a network file system or the cluster."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, look: Callable[[], bool], every_s: float) -> None:
+        self._look, self._every_s = look, every_s
         self._next = 0.0
         self._found = False
 
     def __call__(self) -> bool:
         now = time.monotonic()
         if not self._found and now >= self._next:
-            self._next = now + LOOK_EVERY_S
-            self._found = self._path.exists()
+            self._next = now + self._every_s
+            self._found = self._look()
         return self._found

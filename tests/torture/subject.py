@@ -53,7 +53,7 @@ def make_run(pause: float) -> Run:
         while at < config.optim.iterations:
             at += 1
             time.sleep(pause)
-            stop = session.stopping()
+            stop = session.asked().leaves
             if at % EVERY == 0 or stop:
                 metrics = {"iteration": at, "seconds": round(at * pause, 6), "config_hash": config.hash()}
                 if at % EVERY == 0:

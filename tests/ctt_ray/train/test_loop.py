@@ -5,19 +5,26 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from ctt_ray import cli
+from ctt_ray.batch import Batch
+from ctt_ray.checkpoints import find
 from ctt_ray.config import ConfigError, RunConfig, with_values
-from ctt_ray.stream import EvalSet
+from ctt_ray.engine import Engine
+from ctt_ray.stream import EvalSet, SegStream
 from ctt_ray.stream.reader import ShardReader
+from ctt_ray.train.asks import Ask
 from ctt_ray.train.loop import Diverged, run
-from ctt_ray.train.session import Interrupted, LocalSession, read_results
+from ctt_ray.train.session import Interrupted, LocalSession, Moved, read_results
+from ctt_ray.train.signals import save_requested
 from data_prep.schema import DataError
 
 
@@ -41,16 +48,27 @@ def assert_same_checkpoint(one: Path, other: Path) -> None:
     assert a["extra"]["stream"] == b["extra"]["stream"]
 
 
-def test_train_4_equals_train_2_resume_in_a_new_process_train_2(tiny_config: RunConfig, tmp_path: Path) -> None:
+@pytest.fixture
+def steps_done(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The iterations that engines have done, in order."""
+    done: list[int] = []
+    step = Engine.step
+
+    def counted(engine: Engine, batch: Batch) -> None:
+        step(engine, batch)
+        done.append(engine.iteration)
+
+    monkeypatch.setattr(Engine, "step", counted)
+    return done
+
+
+def test_train_4_equals_train_2_resume_in_a_new_process_train_2(
+    tiny_config: RunConfig, tmp_path: Path, steps_done: list[int]
+) -> None:
     run(tiny_config, LocalSession(tmp_path / "whole"))
-    steps: list[int] = []
-
-    def stopping() -> bool:
-        steps.append(1)
-        return len(steps) == 3  # asked after the third step: an uneven place between two reports
-
+    steps_done.clear()
     with pytest.raises(Interrupted, match="stopped at iteration 3 of 4"):
-        run(tiny_config, LocalSession(tmp_path / "broken", stopping=stopping))
+        run(tiny_config, LocalSession(tmp_path / "broken", asked=lambda: Ask.STOP if 3 in steps_done else Ask.NOTHING))
     config = tmp_path / "config.yaml"
     config.write_text(cli.to_yaml(tiny_config))
     command = [sys.executable, "-m", "ctt_ray.train", "--workers", "0", "--config", str(config)]
@@ -58,6 +76,100 @@ def test_train_4_equals_train_2_resume_in_a_new_process_train_2(tiny_config: Run
     assert_same_checkpoint(last_checkpoint(tmp_path / "whole"), last_checkpoint(tmp_path / "broken"))
     whole, broken = (read_results(tmp_path / name)[-1] for name in ("whole", "broken"))
     assert whole["miou"] == broken["miou"]
+
+
+def test_a_checkpoint_between_reports_changes_nothing_but_what_a_kill_costs(
+    tiny_config: RunConfig, tmp_path: Path, steps_done: list[int]
+) -> None:
+    """Due by the clock after every step: the same reports to the last bit, and a checkpoint at every iteration."""
+    run(tiny_config, LocalSession(tmp_path / "plain"))
+    saved: list[int] = []
+    run(tiny_config, LocalSession(tmp_path / "often", save_every_s=0, on_save=saved.append))
+    assert saved == [1, 3], "2 and 4 are the reports' own"
+    plain, often = (read_results(tmp_path / name) for name in ("plain", "often"))
+    assert [{**line, "seconds": 0} for line in plain] == [{**line, "seconds": 0} for line in often]
+    assert_same_checkpoint(last_checkpoint(tmp_path / "plain"), last_checkpoint(tmp_path / "often"))
+
+
+def test_a_checkpoint_between_reports_has_no_score_of_its_own(
+    tiny_config: RunConfig, tmp_path: Path, steps_done: list[int]
+) -> None:
+    with pytest.raises(Moved, match="to be taken away: stopped at iteration 3 of 4, saved"):
+        run(tiny_config, LocalSession(tmp_path, asked=lambda: Ask.MOVE if 3 in steps_done else Ask.NOTHING))
+    assert [line["iteration"] for line in read_results(tmp_path)] == [2]
+    newest, best = find(tmp_path, "last"), find(tmp_path, "best")
+    assert (newest.iteration, newest.miou, best.iteration) == (3, None, 2)
+    metrics = run(tiny_config, LocalSession(tmp_path))
+    assert metrics["iteration"] == 4 and steps_done == [1, 2, 3, 4], "no step was done twice"
+
+
+def test_a_notice_is_heard_during_the_evaluation_and_its_report_is_made_when_the_run_goes_on(
+    tiny_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At iteration 2 after one of four images; the last report's evaluation is cut short, too."""
+    run(tiny_config, LocalSession(tmp_path / "whole"))
+    looked: list[int] = []
+    images = EvalSet.__iter__
+
+    def counted(found: EvalSet) -> Iterator[object]:
+        for image in images(found):
+            looked.append(1)
+            yield image
+
+    monkeypatch.setattr(EvalSet, "__iter__", counted)
+    for iteration in (2, 4):
+        looked.clear()
+        asked = LocalSession(tmp_path / "left", asked=lambda: Ask.MOVE if looked else Ask.NOTHING)
+        with pytest.raises(Moved, match=f"iteration {iteration} of 4, saved"):
+            run(tiny_config, asked)
+        assert len(looked) == 1 and find(tmp_path / "left").miou is None
+        if iteration == 2:
+            looked.clear()
+            after_one = LocalSession(tmp_path / "left", asked=lambda: Ask.MOVE if len(looked) > 4 else Ask.NOTHING)
+            with pytest.raises(Moved, match="iteration 4 of 4, saved"):
+                run(tiny_config, after_one)
+    metrics = run(tiny_config, LocalSession(tmp_path / "left"))
+    whole, left = (read_results(tmp_path / name) for name in ("whole", "left"))
+    assert [line["miou"] for line in left] == [line["miou"] for line in whole] and metrics["iteration"] == 4
+
+
+def test_a_notice_is_heard_while_data_are_waited_for(
+    tiny_config: RunConfig, tmp_path: Path, steps_done: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage hangs after the second batch, for ever; the run saves and leaves all the same."""
+    hangs = threading.Event()
+    batches = SegStream.__iter__
+
+    def stuck(stream: SegStream) -> Iterator[Batch]:
+        for number, batch in enumerate(batches(stream)):
+            if number == 3:
+                hangs.set()
+                threading.Event().wait()
+            yield batch
+
+    monkeypatch.setattr(SegStream, "__iter__", stuck)
+    with pytest.raises(Moved, match="iteration 3"):
+        run(tiny_config, LocalSession(tmp_path, asked=lambda: Ask.MOVE if hangs.is_set() else Ask.NOTHING))
+    saved = json.loads((last_checkpoint(tmp_path) / "state.json").read_text())
+    assert saved["iteration"] == 3 and saved["extra"]["stream"] == {"labelled": 6, "unlabelled": 6, "seed": 0}
+
+
+def test_sigusr1_saves_and_goes_on(
+    tiny_config: RunConfig, tmp_path: Path, steps_done: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Engine.step
+
+    def signalled(engine: Engine, batch: Batch) -> None:
+        step(engine, batch)
+        if engine.iteration == 1:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr(Engine, "step", signalled)
+    saved: list[int] = []
+    session = LocalSession(tmp_path, on_save=saved.append)
+    with save_requested(session.save_now):
+        assert run(tiny_config, session)["iteration"] == 4
+    assert saved == [1] and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
 
 def test_a_finished_run_is_not_trained_again(tiny_config: RunConfig, tmp_path: Path) -> None:

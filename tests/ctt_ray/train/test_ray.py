@@ -4,17 +4,20 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from ctt_ray.checkpoints import find
 from ctt_ray.config import RunConfig, with_values
+from ctt_ray.train.asks import Ask
 from ctt_ray.train.launch import cluster, launch
 from ctt_ray.train.loop import run
 from ctt_ray.train.session import Interrupted, LocalSession, read_results
+from ctt_ray.train.wishes import Wishes
 
 pytestmark = pytest.mark.ray
 
@@ -97,6 +100,35 @@ def test_one_worker_killed_and_resumed_equals_the_plain_process(
     assert len(read_results(tmp_path / "ray")) == 12
 
 
+def test_workers_save_and_leave_when_they_are_asked(two_cpus: None, tiny_config: RunConfig, tmp_path: Path) -> None:
+    """Two workers, asked by files as a signal to the command asks them."""
+    config = with_values(tiny_config, {"iterations": 100_000, "report_every": 50_000})
+    wishes = Wishes.at(str(tmp_path), "run")
+
+    def ask() -> None:
+        until(lambda: bool(list((tmp_path / "run").glob("starts.jsonl"))))
+        wishes.put(Ask.SAVE)
+        until(lambda: not wishes.there(Ask.SAVE))
+        wishes.put(Ask.STOP)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with pytest.raises(Interrupted, match=r"stopped at iteration \d+, saved"):
+        launch(config, storage=str(tmp_path), name="run", workers=2)
+    asking.join()
+    found = find(tmp_path / "run")
+    assert found.folder.name.endswith("_kept") and found.miou is None
+    assert not read_results(tmp_path / "run")
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if true():
+            return
+        time.sleep(0.1)
+    pytest.fail("waited for two minutes")
+
+
 def test_two_workers_take_the_steps_of_one_with_the_same_global_batch(
     two_cpus: None, tiny_config: RunConfig, tmp_path: Path
 ) -> None:
@@ -121,14 +153,21 @@ def test_two_workers_take_the_steps_of_one_with_the_same_global_batch(
 def test_a_run_spread_over_workers_goes_on_in_one_bit_for_bit(
     two_cpus: None, tiny_config: RunConfig, tmp_path: Path
 ) -> None:
-    """A pair a worker for the first half, everything in one worker for the second: the plain process's networks, momenta, banks
+    """A pair a worker for the first part, everything in one worker for the second: the plain process's networks, momenta, banks
     and scores. Nothing is switched off; Ray puts both workers' files into one checkpoint."""
-    config = with_values(tiny_config, {"iterations": 8, "report_every": 2, "eval_limit": 2})
+    config = with_values(tiny_config, {"iterations": 40, "report_every": 10, "eval_limit": 2})
     run(config, LocalSession(tmp_path / "plain"))
     stop = tmp_path / "stop"
-    stop.touch()
+
+    def ask() -> None:
+        until(lambda: bool(read_results(tmp_path / "ray")))
+        stop.touch()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
     with pytest.raises(Interrupted):
         launch(config, storage=str(tmp_path), name="ray", workers=2, placement="spread", stop_file=stop)
+    asking.join()
     half = networks(last(tmp_path / "ray", "iteration_*"))
     assert 0 < len(read_results(tmp_path / "ray")) < 4
     launch(config, storage=str(tmp_path), name="ray", workers=1)
@@ -143,4 +182,4 @@ def test_a_run_spread_over_workers_goes_on_in_one_bit_for_bit(
         {line["iteration"]: line["miou"] for line in read_results(tmp_path / name) if "miou" in line}
         for name in ("plain", "ray")
     )
-    assert found.items() <= expected.items() and 8 in found
+    assert found.items() <= expected.items() and 40 in found

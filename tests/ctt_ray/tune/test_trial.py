@@ -9,11 +9,13 @@ import pytest
 from ray.exceptions import RayActorError
 
 from ctt_ray.config import RunConfig
-from ctt_ray.train.session import Interrupted, Metrics, Session, resolve
+from ctt_ray.train.asks import Ask
+from ctt_ray.train.session import Interrupted, Metrics, Moved, Session, resolve
+from ctt_ray.tune import attempts, failures
 from ctt_ray.tune import trial as trial_of
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import Settings
-from ctt_ray.tune.trial import NotApplied, StopFile, Work, check_applied, one_trial
+from ctt_ray.tune.trial import Every, NotApplied, Work, check_applied, one_trial
 
 Run = Callable[[RunConfig, Session], Metrics]
 
@@ -109,6 +111,26 @@ def test_the_end_of_a_worker_is_not_the_trials_failure(
     assert folder.error("0000") == ""
 
 
+def test_a_trial_whose_node_is_to_be_taken_away_goes_back_to_the_queue(
+    folder: Folder, settings: Settings, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It saves, and what it raises makes Ray start it again; the campaign counts a preemption, no failure."""
+    put("0000", {})
+    monkeypatch.setattr(trial_of.nodes, "leaving", lambda: True)
+
+    def run(config: RunConfig, session: Session) -> Metrics:
+        assert session.asked() is Ask.MOVE
+        session.save(7, lambda place: (place / "state.json").write_text("7"))  # type: ignore[arg-type,return-value]
+        raise Moved("stopped at iteration 7 of 9, saved")
+
+    with pytest.raises(trial_of.NodeTaken) as raised:
+        one_trial(work(folder, settings, run), "0000")
+    assert failures.death(str(raised.value)) == "preempted"
+    left = attempts.read(folder.trial("0000"))[-1]
+    assert (left.how, left.saved_iteration) == ("", 7), "the campaign writes the end when it hears of it"
+    assert folder.error("0000") == "" and folder.record("0000").outcome is None
+
+
 def test_hashes_must_agree() -> None:
     issued = Issued("0000", {}, {}, "abc")
     check_applied(issued, {"config_hash": "abc"})
@@ -117,9 +139,8 @@ def test_hashes_must_agree() -> None:
             check_applied(issued, metrics)  # type: ignore[arg-type]
 
 
-def test_the_stop_file_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial_of, "LOOK_EVERY_S", 0.0)
-    stopping = StopFile(tmp_path / "stop")
+def test_the_stop_file_is_seen(tmp_path: Path) -> None:
+    stopping = Every((tmp_path / "stop").exists, 0.0)
     assert not stopping()
     write_text(tmp_path / "stop", "")
     assert stopping()
