@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctt_ray.config import ConfigError
-from ctt_ray.deploy.profile import Profile
+from ctt_ray.deploy.profile import HEALTH, Profile
 
 RETRIES = 3  # each on a new cluster: a lost head is answered with the same command
 LINGER_S = 600  # logs stay readable
@@ -70,6 +70,7 @@ def _pod(profile: Profile, *, head: bool) -> dict[str, Any]:
     container = {
         "name": "ray-head" if head else "ray-worker",
         "image": profile.image,
+        "env": [{"name": name, "value": value} for name, value in HEALTH.items()],
         "resources": {"requests": has, "limits": has},
         "volumeMounts": [{"name": "storage", "mountPath": profile.storage.folder}],
     }

@@ -14,6 +14,7 @@ from ctt_ray.config import ConfigError, Frozen
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")  # KubeRay makes names of 63 characters by adding to it
 PLACES = {"ctt_ray.tune": "campaigns", "ctt_ray.train": "runs"}
 GIVEN = ("--address", "--storage")
+HEALTH = {"RAY_health_check_period_ms": "1000"}  # a lost machine is known after 5 s, not 15: docs/elastic.md
 
 
 class Storage(Frozen):

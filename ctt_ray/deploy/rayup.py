@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctt_ray.config import ConfigError
-from ctt_ray.deploy.profile import Profile
+from ctt_ray.deploy.profile import HEALTH, Profile
 
 START = "ulimit -n 65536; ray start --object-manager-port=8076"
 
@@ -27,7 +27,7 @@ def documents(profile: Profile) -> list[dict[str, Any]]:
                 "pull_before_run": True,
                 "run_options": [
                     "--ulimit nofile=65536:65536",
-                    "--env RAY_AUTH_MODE=token",
+                    *(f"--env {name}={value}" for name, value in {"RAY_AUTH_MODE": "token", **HEALTH}.items()),
                     f"--volume {folder}:{folder}",
                 ],
             },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctt_ray.deploy.profile import Profile
+from ctt_ray.deploy.profile import HEALTH, Profile
 from ctt_ray.deploy.rayup import mounting
 
 HEAD = "head"
@@ -53,7 +53,7 @@ def _task(
     return {
         "name": name,
         "resources": machine | {"memory": f"{memory}+"} | wants,
-        "envs": {"RAY_AUTH_MODE": "token"},
+        "envs": {"RAY_AUTH_MODE": "token", **HEALTH},
         "secrets": {"RAY_AUTH_TOKEN": None},  # given on the command line
         "setup": "\n".join(["set -e", *mounting(profile)]) + "\n",
         "run": "\n".join(lines) + "\n",
