@@ -1,4 +1,4 @@
-"""`python -m data_prep {voc,camvid,folder,scenes,split,verify,show}`: the one place of this package that parses.
+"""`python -m data_prep {SOURCE,split,verify,show}`: the one place of this package that parses.
 
 stdout = the result (`--json`: as JSON), stderr = progress. Exit codes: 0 done · 2 usage or configuration ·
 3 data check failed · 4 the disk said no · 75 interrupted, the same command goes on · 130 interrupted before any work.

@@ -5,9 +5,16 @@ All of them import light: their options are read for every `--help`."""
 from __future__ import annotations
 
 from data_prep.sources.camvid import Camvid
+from data_prep.sources.cityscapes import Cityscapes
 from data_prep.sources.folder import Folder
 from data_prep.sources.raw import Source
 from data_prep.sources.scenes import Scenes
 from data_prep.sources.voc import Voc
 
-SOURCES: dict[str, type[Source]] = {"voc": Voc, "camvid": Camvid, "folder": Folder, "scenes": Scenes}
+SOURCES: dict[str, type[Source]] = {
+    "voc": Voc,
+    "cityscapes": Cityscapes,
+    "camvid": Camvid,
+    "folder": Folder,
+    "scenes": Scenes,
+}

@@ -37,6 +37,22 @@ def files_by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, Path
     return found, doubled
 
 
+def files_by_ending(folder: Path, ending: str) -> tuple[dict[str, Path], list[tuple[str, Path]]]:
+    """Files below a folder whose name ends so, by their name without the ending, whatever folder they lie in; and those
+    whose name was taken already. Both in sorted order."""
+    found: dict[str, Path] = {}
+    doubled: list[tuple[str, Path]] = []
+    for path in sorted(folder.rglob(f"*{ending}")):
+        name = path.name.removesuffix(ending)
+        if name.startswith("."):
+            continue
+        if name in found:
+            doubled.append((name, path))
+        else:
+            found[name] = path
+    return found, doubled
+
+
 def read_lines(path: Path) -> list[str]:
     """The non-empty lines of a text file, stripped. Raises DataError when it is missing or is not text."""
     try:
