@@ -4,6 +4,7 @@ All of them import light: their options are read for every `--help`."""
 
 from __future__ import annotations
 
+from data_prep.sources.ade20k import Ade20k
 from data_prep.sources.camvid import Camvid
 from data_prep.sources.cityscapes import Cityscapes
 from data_prep.sources.folder import Folder
@@ -14,6 +15,7 @@ from data_prep.sources.voc import Voc
 SOURCES: dict[str, type[Source]] = {
     "voc": Voc,
     "cityscapes": Cityscapes,
+    "ade20k": Ade20k,
     "camvid": Camvid,
     "folder": Folder,
     "scenes": Scenes,
