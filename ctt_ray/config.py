@@ -139,6 +139,8 @@ class ViewConfig(Frozen):
 
     colour_strength: float = Field(0.25, ge=0)
     """Brightness, contrast and saturation factors within 1 ± strength."""
+    hue_strength: float | None = Field(None, ge=0, le=0.5)
+    """Hue turned by at most this share of the colour circle; none = colour_strength, 0 where hue tells the classes."""
     colour_p: float = Field(0.8, ge=0, le=1)
     """Probability of colour jitter."""
     grey_p: float = Field(0.0, ge=0, le=1)

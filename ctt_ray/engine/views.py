@@ -35,6 +35,7 @@ def strong_view(samples: Samples, config: ViewConfig, *, salt: int = 0) -> Tenso
         samples.image_B3HW / 255,
         samples.key_B + salt,
         strength=config.colour_strength,
+        hue_strength=config.hue_strength,
         jitter_p=config.colour_p,
         grey_p=config.grey_p,
         blur_p=config.blur_p,

@@ -29,6 +29,7 @@ def draw(
     key: int,
     *,
     strength: float = 0.25,
+    hue_strength: float | None = None,
     jitter_p: float = 0.8,
     grey_p: float = 0.2,
     blur_p: float = 0.5,
@@ -36,10 +37,11 @@ def draw(
 ) -> list[float]:
     """What happens to the sample with this key: [brightness, contrast, saturation, hue, grey, sigma].
 
-    Factors uniform in 1 ± strength (1 = unchanged), hue in turns, uniform in ± strength (0 = unchanged), grey 0 or 1,
-    sigma of the blur in pixels (0 = none). The same numbers are drawn whatever the settings."""
+    Factors uniform in 1 ± strength (1 = unchanged), hue in turns, uniform in ± hue_strength (0 = unchanged; None = strength),
+    grey 0 or 1, sigma of the blur in pixels (0 = none). The same numbers are drawn whatever the settings."""
     u = uniforms(key, "colour", 8)
-    jitter = [strength * (2 * value - 1) if u[0] < jitter_p else 0.0 for value in u[1:5]]
+    reach = (strength, strength, strength, strength if hue_strength is None else hue_strength)
+    jitter = [size * (2 * value - 1) if u[0] < jitter_p else 0.0 for size, value in zip(reach, u[1:5], strict=True)]
     grey = float(u[5] < grey_p)
     blur = sigma[0] + u[7] * (sigma[1] - sigma[0]) if u[6] < blur_p else 0.0
     return [1 + jitter[0], 1 + jitter[1], 1 + jitter[2], jitter[3], grey, blur]
@@ -51,6 +53,7 @@ def strong(
     key_B: Tensor,
     *,
     strength: float = 0.25,
+    hue_strength: float | None = None,
     jitter_p: float = 0.8,
     grey_p: float = 0.2,
     blur_p: float = 0.5,
@@ -58,11 +61,20 @@ def strong(
 ) -> Tensor:
     """Brightness, contrast, saturation, hue, greyscale, blur, in this order, by the draw of each sample's key.
 
-    image_B3HW: float RGB in [0, 1], as the result.   key_B: int64 on the host.   strength: in [0, 0.5].   The *_p are
-    probabilities.   sigma: range in pixels.   A sample's result does not depend on its neighbours in the batch."""
+    image_B3HW: float RGB in [0, 1], as the result.   key_B: int64 on the host.   strength: in [0, 1].   hue_strength: in
+    [0, 0.5] turns, None = strength.   The *_p are probabilities.   sigma: range in pixels.   A sample's result does not
+    depend on its neighbours in the batch."""
     _refuse_integers(image_B3HW)
     settings = [
-        draw(key, strength=strength, jitter_p=jitter_p, grey_p=grey_p, blur_p=blur_p, sigma=sigma)
+        draw(
+            key,
+            strength=strength,
+            hue_strength=hue_strength,
+            jitter_p=jitter_p,
+            grey_p=grey_p,
+            blur_p=blur_p,
+            sigma=sigma,
+        )
         for key in key_B.tolist()
     ]
     return apply(image_B3HW, torch.tensor(settings, dtype=torch.float32).reshape(-1, 6))

@@ -162,6 +162,13 @@ def test_rule_24_the_views_differ_in_colour_and_share_geometry() -> None:
         assert torch.corrcoef(torch.stack([a, b]))[0, 1] > 0.7
 
 
+def test_the_configured_hue_strength_reaches_the_strong_view() -> None:
+    samples, only_hue = make_samples(5, 4), {"colour_p": 1.0, "blur_p": 0.0, "colour_strength": 0.0}
+    turned = strong_view(samples, with_values(RunConfig(), {**only_hue, "hue_strength": 0.2}).view)
+    assert torch.equal(strong_view(samples, with_values(RunConfig(), only_hue).view), weak_view(samples))
+    assert not torch.equal(turned, weak_view(samples))
+
+
 def test_a_samples_strong_view_does_not_depend_on_its_neighbours() -> None:
     samples, view = make_samples(5, 4), RunConfig().view
     alone = replace(samples, image_B3HW=samples.image_B3HW[2:3], key_B=samples.key_B[2:3])

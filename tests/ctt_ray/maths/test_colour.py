@@ -130,6 +130,21 @@ def test_settings_scale_the_same_draw() -> None:
     assert weak[4:] == wide[4:]
 
 
+def test_hue_has_a_strength_of_its_own_and_leaves_the_other_draws_alone() -> None:
+    same, still, half = (colour.draw(7, strength=0.2, hue_strength=reach, jitter_p=1) for reach in (None, 0.0, 0.1))
+    assert still[3] == 0 != same[3] and half[3] == pytest.approx(same[3] / 2)
+    assert same[:3] == still[:3] == half[:3] and same[4:] == still[4:] == half[4:]
+
+
+def test_without_a_turn_every_hue_stays_where_nothing_is_clipped() -> None:
+    image = 0.35 + 0.2 * images()
+    changed = colour.strong(image, KEYS, strength=0.2, hue_strength=0, jitter_p=1, grey_p=0, blur_p=0)
+    assert changed.min() > 0 and changed.max() < 1 and (changed - image).abs().max() > 0.01
+    for before, after in zip(image.movedim(1, -1).reshape(-1, 3), changed.movedim(1, -1).reshape(-1, 3), strict=True):
+        hues = [colorsys.rgb_to_hsv(*pixel.tolist())[0] for pixel in (before, after)]
+        assert math.cos(2 * math.pi * (hues[0] - hues[1])) == pytest.approx(1, abs=1e-4)
+
+
 def test_normalise_uses_imagenet_statistics() -> None:
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     assert colour.normalise(mean).abs().max() < 1e-6
