@@ -1,9 +1,10 @@
 """Paints one scene of the built-in procedural set: deterministic from a numpy Generator.
 
-Each object class has a mean hue of its own; light, tint, noise and a jitter of the hue blur it into its neighbours, texture and
-size say nothing, clutter looks like small objects but belongs to the background, and objects hide each other. So a small
-network learns the classes within a few hundred steps, but a handful of labelled images shows only a part of what a class
-can look like: such a model stays clearly below one that has seen them all (measured: docs/data.md).
+Each object class has a mean hue of its own, and the hue tells it almost always; texture and size say nothing, clutter looks
+like small objects but belongs to the background, and objects hide each other. Every scene has a light, a fog and a fading of
+its own, which change a colour but not its hue. A handful of labelled scenes shows few of them, so a model of these alone
+stays clearly below one that has seen them all, and a view that changes brightness, contrast and saturation shows on unlabelled
+scenes what the labels do not (measured: docs/data.md).
 """
 
 from __future__ import annotations
@@ -27,22 +28,24 @@ TREE = CLASSES.index("tree")
 CRATE = CLASSES.index("crate")
 COMMON = tuple(range(2, STAR))  # the object classes that are drawn at random
 
-# Knobs. Harder: more HUE_JITTER, wider LIGHT and TINT, more CLUTTER, more NOISE, smaller RADIUS.
-HUE_JITTER = 0.03  # standard deviation on the colour circle, around the class's hue; neighbours are 1/8 apart
-SATURATION = (0.55, 1.0)  # of objects
-VALUE = (0.5, 1.0)  # of objects
-RELIEF = (0.15, 0.4)  # strength of a texture, relative brightness
+# Knobs. Harder for all: more HUE_JITTER, TINT, CLUTTER and NOISE, smaller RADIUS; for few labels: wider LIGHT, FOG and FADE.
+HUE_JITTER = 0.015  # standard deviation on the colour circle, around the class's hue; neighbours are 1/8 apart
+SATURATION = (0.7, 1.0)  # of objects
+VALUE = (0.6, 1.0)  # of objects
+RELIEF = (0.1, 0.3)  # strength of a texture, relative brightness
 PALE = (0.0, 0.3)  # saturation of grounds and skies
 OBJECTS = (3, 6)  # objects an image, upper end excluded
 RADIUS = (0.12, 0.26)  # of the image side; drawn log-uniformly
 HORIZON = (0.0, 0.55)  # of the height
 SKYLESS = 0.08  # a horizon above this share of the height shows no sky
-LIGHT = (0.7, 1.2)  # overall brightness
-TINT = 0.06  # per colour channel
+LIGHT = (0.4, 1.4)  # overall brightness, one a scene
+FOG = (0.4, 1.0)  # contrast that is left
+FADE = (0.35, 1.0)  # saturation that is left
+TINT = 0.02  # per colour channel
 SLOPE = 0.2  # brightness change across the image, one direction
-NOISE = (3.0, 8.0)  # standard deviation in grey levels
+NOISE = (1.0, 4.0)  # standard deviation in grey levels
 BLUR = 0.6  # largest standard deviation in pixels
-CLUTTER = (2, 10)  # small things of the background, upper end excluded
+CLUTTER = (1, 6)  # small things of the background, upper end excluded
 MIN_VISIBLE = 12  # a class with fewer visible pixels in an image becomes void there: nobody could label it
 
 Image = npt.NDArray[np.float32]
@@ -196,19 +199,29 @@ def hue_of(kind: int) -> float:
 
 
 def _light(rng: np.random.Generator, image: Image) -> Label:
-    """Tint, brightness, a slope of light, blur and sensor noise; then to uint8."""
+    """Weather, tint, brightness, a slope of light, blur and sensor noise; then to uint8."""
     size = image.shape[0]
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     side = rng.uniform(0, 2 * math.pi)
     across = axis[None, :] * np.float32(math.cos(side)) + axis[:, None] * np.float32(math.sin(side))
     slope = 1 + np.float32(rng.uniform(0, SLOPE)) * across
     gain = (rng.uniform(*LIGHT) * rng.uniform(1 - TINT, 1 + TINT, 3)).astype(np.float32)
-    lit = np.clip(image, 0, 255) * slope[..., None] * gain
+    lit = _weather(rng, np.clip(image, 0, 255)) * slope[..., None] * gain
     blur = rng.uniform(0, BLUR)
     if blur > 0.2:
         lit = cv2.GaussianBlur(lit, (5, 5), blur)
     lit += rng.standard_normal(lit.shape, np.float32) * np.float32(rng.uniform(*NOISE))
     return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def _weather(rng: np.random.Generator, image: Image) -> Image:
+    """Less saturation and less contrast for the whole scene; the hue stays."""
+    red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+    grey = (np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue)[..., None]
+    mean = np.float32(grey.mean(dtype=np.float64))
+    faded = grey + np.float32(rng.uniform(*FADE)) * (image - grey)
+    foggy: Image = mean + np.float32(rng.uniform(*FOG)) * (faded - mean)
+    return foggy
 
 
 def _value_noise(rng: np.random.Generator, canvas: Size, cells: int) -> Image:

@@ -9,8 +9,8 @@ from data_prep.errors import UsageError
 from data_prep.schema import DataError
 from data_prep.sources.raw import RawItem, RawPair, RawSet
 
-VERSION = 3  # raise it when the painter changes: prepared folders then know that they are of another set
-STAR_EVERY = 8  # one image in so many holds the rare class, from the first on
+VERSION = 4  # raise it when the painter changes: prepared folders then know that they are of another set
+STAR_EVERY = 5  # one image in so many holds the rare class, from the first on
 STREAMS = {"train": 0, "val": 1}
 
 
