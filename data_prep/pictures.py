@@ -40,6 +40,8 @@ def store_image(data: bytes, file: str, short_side: int | None = None) -> tuple[
     plain = image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L") and image.getexif().get(ORIENTATION, 1) == 1
     if not plain:
         as_jpeg = image.format == "JPEG"
+        if image.mode == "F":
+            raise BadItem(file, "image holds fractional numbers, whose range is unknown: save 8 or 16 bits a channel")
         image = _rgb(ImageOps.exif_transpose(image))
         data = encode_image(np.asarray(image), as_jpeg=as_jpeg)
     size = (image.height, image.width)
@@ -51,23 +53,45 @@ def store_image(data: bytes, file: str, short_side: int | None = None) -> tuple[
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB. Pillow would clip 16-bit greyscale to 255 instead of scaling it."""
+    """8-bit RGB. Pillow would clip 16-bit greyscale to 255 instead of scaling it, and fractions to 0."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     return image.convert("RGB")
 
 
-def read_labels(data: bytes, file: str) -> Labels:
-    """A mask's raw label values, (H, W) uint8: palette PNGs as indices, never as colours."""
+def read_labels(data: bytes, file: str, colours: Mapping[tuple[int, int, int], int] | None = None) -> Labels:
+    """A mask's raw label values, (H, W) uint8. Palette pictures are read as indices and colour pictures refused; with a
+    table of colours both are read by their colours (a transparency is not looked at), and grey ones still as indices."""
     image = _load(data, file)
     if image.format == "JPEG":
         raise BadItem(file, "mask is a JPEG, whose values are not exact: save masks as PNG")
-    if image.mode not in ("P", "L", "1", "I", "I;16"):
-        raise BadItem(file, f"mask is a colour picture (mode {image.mode}): an index or palette PNG is needed")
+    if colours and image.mode in ("P", "RGB", "RGBA"):
+        return _by_colour(np.asarray(image.convert("RGB")), colours, file)
+    if image.mode not in ("P", "L", "1") and not image.mode.startswith("I"):
+        raise BadItem(
+            file,
+            f"mask is a colour picture (mode {image.mode}): an index or palette PNG is needed, or a table of its colours "
+            "(folder --colours)",
+        )
     values = np.asarray(image)
     if values.max(initial=0) > VOID or values.min(initial=0) < 0:
         raise BadItem(file, f"unknown label value {int(values.max())}: values above {VOID} do not fit a mask")
     return values.astype(np.uint8)
+
+
+def _by_colour(rgb_HW3: npt.NDArray[np.uint8], colours: Mapping[tuple[int, int, int], int], file: str) -> Labels:
+    """Each pixel's value in the table. A colour that is not in it is a BadItem that names it."""
+    table = {red << 16 | green << 8 | blue: value for (red, green, blue), value in colours.items()}
+    known = np.array(sorted(table))
+    values = np.array([table[code] for code in known.tolist()], np.uint8)
+    codes_HW = rgb_HW3.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    place_HW = np.searchsorted(known, codes_HW).clip(max=len(known) - 1)
+    unknown = codes_HW[known[place_HW] != codes_HW]
+    if unknown.size:
+        shown = [f"#{code:06x}" for code in np.unique(unknown)[:6].tolist()]
+        more = f" (and {', '.join(shown[1:])})" if len(shown) > 1 else ""
+        raise BadItem(file, f"unknown colour {shown[0]}{more} in {unknown.size} pixels: not in the table of colours")
+    return values[place_HW]
 
 
 def to_train_ids(raw_HW: Labels, table: Mapping[int, int], file: str, classes: int) -> Labels:

@@ -43,8 +43,9 @@ def prepare(raw: RawSet, write: WriteOptions, say: Say) -> Prepared:
     write.out.mkdir(parents=True, exist_ok=True)
     for note in raw.notes:
         say(note)
+    recipe = Recipe(raw.label_table, len(raw.classes), write.short_side, raw.colours)
     for split, items in splits.items():
-        write_split(split, items, Recipe(raw.label_table, len(raw.classes), write.short_side), write, progress, say)
+        write_split(split, items, recipe, write, progress, say)
     _write_quarantine(write.out, [part for split in splits for part in progress.of(split)])
     _refuse_empty(progress, splits, write.out)
     manifest = _manifest(raw, options, splits, progress)

@@ -33,6 +33,7 @@ class Recipe:
     label_table: Mapping[int, int]
     classes: int
     short_side: int | None
+    colours: Mapping[tuple[int, int, int], int] | None = None
 
 
 def build_rows(items: Sequence[RawItem], recipe: Recipe, workers: int) -> Iterator[Built | BadItem]:
@@ -49,7 +50,7 @@ def _build(item: RawItem, recipe: Recipe) -> Built | BadItem:
         image, size = store_image(pair.image, pair.image_file, recipe.short_side)
         if pair.mask is None:
             return Built(Row(item.id, image.data, None, image.height, image.width, None), None)
-        raw = read_labels(pair.mask, pair.mask_file)
+        raw = read_labels(pair.mask, pair.mask_file, recipe.colours)
         if raw.shape != size:
             raise BadItem(pair.mask_file, f"size mismatch: mask {_size(raw.shape)}, image {_size(size)} (HxW)")
         train_ids = to_train_ids(raw, recipe.label_table, pair.mask_file, recipe.classes)

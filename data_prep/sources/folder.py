@@ -1,19 +1,22 @@
-"""Any folder of images and masks, matched by relative path without suffix."""
+"""Any folder of images and masks, matched by relative path without suffix or paired by a list."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import tyro
 
 from data_prep.errors import UsageError
 from data_prep.files import hash_order
 from data_prep.schema import DataError
+from data_prep.sources.colours import ColourTable, read_colours
 from data_prep.sources.listing import check_names, files_by_stem, parse_names, read_lines, require_folder, voc_palette
+from data_prep.sources.pairs import SPLITS, Pair, read_pairs
 from data_prep.sources.raw import IMAGE_SUFFIXES, MASK_SUFFIXES, RawItem, RawSet, bad_item, file_item
 
-SPLITS = ("train", "val", "test")
 MASK_FOLDERS = ("masks", "labels")
 
 
@@ -21,48 +24,88 @@ MASK_FOLDERS = ("masks", "labels")
 class Folder:
     """Your own pictures: images/ and masks/ (or labels/), any depth, matched by name.
 
-    Masks are index or palette PNGs (255 = void). Images without a mask are unlabelled."""
+    Masks are index or palette PNGs (255 = void), or with --colours colour pictures. Images without a mask are unlabelled."""
 
     raw: Path
     """The folder that holds images/ and masks/ (or labels/), with or without train/ and val/ below them."""
+    pairs: Annotated[Path | None, tyro.conf.arg(name="list")] = None
+    """Instead of matching names: a CSV or JSONL file with image, mask and split; paths relative to --raw."""
     classes: str = ""
     """Class names in order of their index, 'background,cat,dog'."""
     names: Path | None = None
     """Instead of --classes: a text file, one class name a line."""
+    colours: Path | None = None
+    """Instead of --classes, for masks that are colour pictures: lines 'name,r,g,b'; the name void is no class."""
     val_fraction: float = 0.2
     """Share of the labelled images that becomes val where there is no images/val; 0 makes none."""
     seed: int = 0
     """Another seed draws another val."""
 
     def open(self) -> RawSet:
-        classes = self._classes()
+        classes, table = self._classes()
         if not 0 <= self.val_fraction < 1:
             raise UsageError(f"--val-fraction {self.val_fraction}: choose 0 to below 1.")
         require_folder(self.raw, "the raw folder")
-        images = require_folder(self.raw / "images", "the images")
-        present = [split for split in SPLITS if (images / split).is_dir()]
-        whole = "train" not in present  # the pictures lie in images/ itself, not in images/train
-        found = {"train": self._items("")} if whole else {split: self._items(split) for split in present}
+        found = self._walked() if self.pairs is None else self._listed(read_pairs(self.pairs))
+        options: dict[str, object] = {}
         if "val" not in found:
             found |= self._divided(found["train"])
+            options = {"val_fraction": self.val_fraction, "seed": self.seed}
+        if table is not None:
+            options["colours"] = table.lines()
         return RawSet(
             name="folder",
             classes=classes,
-            palette=voc_palette(len(classes)),
+            palette=voc_palette(len(classes)) if table is None else table.palette,
             licence="Unknown: the data's owner decides.",
             splits={split: [entry.item for entry in entries] for split, entries in found.items()},
             label_table={index: index for index in range(len(classes))},
-            options={"val_fraction": self.val_fraction, "seed": self.seed} if "val" not in present else {},
+            options=options,
+            notes=() if table is None else ("colours of the masks:", *table.lines()),
+            colours=None if table is None else table.train_ids,
         )
 
-    def _classes(self) -> tuple[str, ...]:
-        if self.names is not None and self.classes:
-            raise UsageError("--names and --classes were both given: keep one.")
+    def _classes(self) -> tuple[tuple[str, ...], ColourTable | None]:
+        if (self.names is not None) + (self.colours is not None) + bool(self.classes) > 1:
+            raise UsageError("two of --classes, --names and --colours were given: keep one.")
+        if self.colours is not None:
+            table = read_colours(self.colours)
+            return table.classes, table
         if self.names is not None:
-            return check_names(read_lines(self.names))
+            return check_names(read_lines(self.names)), None
         if not self.classes:
             raise UsageError("class names are missing: give --classes background,cat,dog or --names names.txt.")
-        return parse_names(self.classes)
+        return parse_names(self.classes), None
+
+    def _walked(self) -> dict[str, list[_Found]]:
+        """The splits there are below images/; without images/train all of it is train."""
+        images = require_folder(self.raw / "images", "the images")
+        present = [split for split in SPLITS if (images / split).is_dir()]
+        if "train" not in present:
+            return {"train": self._items("")}
+        return {split: self._items(split) for split in present}
+
+    def _listed(self, pairs: list[Pair]) -> dict[str, list[_Found]]:
+        """The splits of a list."""
+        found: dict[str, list[_Found]] = {}
+        taken: set[tuple[str, str]] = set()
+        for pair in pairs:
+            key = (pair.split, pair.image.with_suffix("").as_posix())
+            found.setdefault(pair.split, []).append(self._entry(pair, key[1], twice=key in taken))
+            taken.add(key)
+        if "train" not in found:
+            raise DataError(f"no line of {self.pairs} is of train, only of {', '.join(found)}. Add training images.")
+        return {split: found[split] for split in SPLITS if split in found}
+
+    def _entry(self, pair: Pair, name: str, *, twice: bool) -> _Found:
+        """One line's item: a bad one where a file is not there, or where the image's name came before in the split."""
+        image, mask = self.raw / pair.image, None if pair.mask is None else self.raw / pair.mask
+        absent = next((path for path in (image, mask) if path is not None and not path.is_file()), None)
+        if twice:
+            return _Found(False, bad_item(self.raw, name, image, "listed twice, or a second file of the same name"))
+        if absent is not None:
+            return _Found(False, bad_item(self.raw, name, absent, "listed, but there is no such file"))
+        return _Found(mask is not None, file_item(self.raw, name, image, mask))
 
     def _items(self, split: str) -> list[_Found]:
         """Everything below images/SPLIT and masks/SPLIT, by name."""
@@ -101,7 +144,7 @@ class Folder:
         if self.val_fraction > 0 and not 0 < count < len(labelled):
             raise DataError(
                 f"--val-fraction {self.val_fraction} of {len(labelled)} labelled images makes {count} val images. "
-                "Choose another fraction, 0 for no val split, or sort the images into images/train and images/val."
+                "Choose another fraction, 0 for no val split, or say which are val: by images/train and images/val, or in --list."
             )
         chosen = set(labelled[:count])
         val = [entry for entry in found if entry.labelled and entry.item.id in chosen]

@@ -49,6 +49,7 @@ class RawSet:
     label_table: Mapping[int, int]  # raw mask value → train id; any other value but 255 quarantines the image
     options: dict[str, object]  # what shaped the result, without paths: part of the content hash
     notes: tuple[str, ...] = field(default=())  # decisions worth a line on the screen
+    colours: Mapping[Colour, int] | None = None  # masks that are colour pictures: colour → raw mask value
 
 
 class Source(Protocol):

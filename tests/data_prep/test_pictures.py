@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -135,3 +136,66 @@ def test_sixteen_bit_greyscale_keeps_its_upper_eight_bits() -> None:
     stored, _ = store_image(out.getvalue(), "a.png")
     shown = np.asarray(Image.open(io.BytesIO(stored.data)).convert("RGB"))
     assert np.array_equal(shown[..., 0], np.repeat(np.arange(256)[None], 8, axis=0))
+
+
+def test_sixteen_bit_colour_reads_as_its_upper_eight_bits_everywhere() -> None:
+    """A PNG of 16 bits a channel keeps its bytes: Pillow and OpenCV agree on what it shows."""
+    deep = np.random.default_rng(0).integers(0, 1 << 16, (6, 7, 3), dtype=np.uint16)
+    data = cv2.imencode(".png", np.ascontiguousarray(deep[..., ::-1]))[1].tobytes()
+    stored, _ = store_image(data, "a.png")
+    assert stored.data == data
+    np.testing.assert_array_equal(read_image(stored.data, "a.png"), deep >> 8)
+    decoded = cv2.imdecode(np.frombuffer(stored.data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    np.testing.assert_array_equal(decoded, deep >> 8)
+
+
+def test_grey_pictures_read_as_three_equal_channels(draw: Any) -> None:
+    grey = draw.picture(5)[..., 0]
+    shown = read_image(store_image(draw.encoded(grey, "PNG"), "a.png")[0].data, "a.png")
+    np.testing.assert_array_equal(shown, np.repeat(grey[..., None], 3, -1))
+    with_alpha = np.stack([grey, np.full_like(grey, 128)], -1)
+    stored, _ = store_image(draw.encoded(with_alpha, "PNG"), "a.png")
+    np.testing.assert_array_equal(read_image(stored.data, "a.png"), shown)
+
+
+def test_fractional_images_are_refused(draw: Any) -> None:
+    with pytest.raises(BadItem, match=r"a\.tif: image holds fractional numbers"):
+        store_image(draw.encoded(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4), "TIFF"), "a.tif")
+
+
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_sixteen_bit_masks_of_both_byte_orders(draw: Any, order: str) -> None:
+    mask = draw.labels(4, 9)
+    image = Image.frombytes("I;16" if order == "<u2" else "I;16B", (32, 24), mask.astype(order).tobytes())
+    stream = io.BytesIO()
+    image.save(stream, "TIFF")
+    np.testing.assert_array_equal(read_labels(stream.getvalue(), "m.tif"), mask)
+
+
+COLOURS = {(128, 64, 128): 0, (0, 0, 142): 1, (10, 20, 30): 0, (0, 0, 0): 255}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colour_masks_against_a_plain_loop(draw: Any, mode: str) -> None:
+    keys = np.array(list(COLOURS), np.uint8)
+    rgb = keys[np.random.default_rng(0).integers(0, 4, (5, 6))]
+    stream = io.BytesIO()
+    image = Image.fromarray(rgb)
+    (image.quantize(8) if mode == "P" else image.convert(mode)).save(stream, "PNG")
+    slow = [[COLOURS[tuple(pixel)] for pixel in line] for line in rgb.tolist()]
+    np.testing.assert_array_equal(read_labels(stream.getvalue(), "m", COLOURS), slow)
+
+
+def test_grey_masks_stay_indices_beside_a_table_of_colours(draw: Any) -> None:
+    mask = draw.labels(1, 2)
+    np.testing.assert_array_equal(read_labels(draw.encoded(mask, "PNG"), "m", COLOURS), mask)
+
+
+def test_unknown_colours_are_named_with_their_pixels(draw: Any) -> None:
+    rgb = np.zeros((3, 4, 3), np.uint8)
+    rgb[0, :2] = 255
+    rgb[1, 1] = (128, 64, 129)
+    with pytest.raises(BadItem, match=r"^m\.png: unknown colour #804081 \(and #ffffff\) in 3 pixels"):
+        read_labels(draw.encoded(rgb, "PNG"), "m.png", COLOURS)
+    with pytest.raises(BadItem, match="JPEG, whose values are not exact"):
+        read_labels(draw.encoded(rgb, "JPEG"), "m.jpg", COLOURS)
