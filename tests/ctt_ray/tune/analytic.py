@@ -16,6 +16,8 @@ from pathlib import Path
 
 from ctt_ray import cli
 from ctt_ray.config import RunConfig, with_values
+from ctt_ray.engine.agreement import Agreement
+from ctt_ray.train.asks import Ask
 from ctt_ray.train.session import Interrupted, Metrics, Session
 from ctt_ray.tune import budget
 from ctt_ray.tune import settings as settings_of
@@ -44,11 +46,12 @@ def main(root: Path, trials: int, pause: float) -> int:
     def run(config: RunConfig, session: Session) -> Metrics:
         start = session.resume_from()
         at = 0 if start is None else json.loads((start / "state.json").read_text())["iteration"]
+        agreement = Agreement()
         metrics: Metrics = {}
         while at < config.optim.iterations:
             at += 1
             time.sleep(pause)
-            stop = session.stopping()
+            stop = Ask(*agreement(session.asked())).leaves  # all workers after the same step
             if broken and config.params.phi == 0.25:
                 raise ValueError("boom")
             if at % EVERY == 0 or stop:
