@@ -83,7 +83,7 @@ def main() -> None:
     small = -(-CROP // 4)  # DeepLabV3+ answers at a quarter
     setting = Setting(
         "", IMAGES, (CROP, CROP), (small, small), CLASSES, 0, 0,
-        dim=int(VALUES["feature_dim"]), take=4, max_queries=QUERIES, feature_bytes=4,
+        dim=int(VALUES["feature_dim"]), take=4, max_queries=QUERIES,
     )  # fmt: skip
     expected = exchanged(setting, IMAGES)
     found = {where: measured(*where) for where in LAYOUTS}

@@ -1,6 +1,6 @@
 """python -m benchmarks.scaling: a model of what a step costs with many GPUs, and where spread pairs beat data parallel ones.
 
-Bytes are counted (benchmarks/exchange_bytes.py compares them with a real run's); FLOPs are counted from the networks; times are a
+Bytes are counted (benchmarks/exchange.py compares them with a real run's); FLOPs are counted from the networks; times are a
 MODEL of GPUs and networks that were not at hand. Change the assumptions below and run it again.
 """
 
@@ -13,7 +13,7 @@ GPU = 250e12
 HIDDEN = 0.8  # share of the backward pass behind which the gradients' all-reduce can hide
 PASSES = {"student forward": 1, "student backward": 2, "teacher forward": 1}  # in forward passes
 NETWORKS = {"NVLink": (400e9, 30e-6), "100 GbE": (10.5e9, 100e-6), "25 GbE": (2.7e9, 150e-6), "10 GbE": (1.1e9, 200e-6)}
-MESSAGES = 3  # an exchange: teachers' labels, students' labels with query rows, bank rows
+MESSAGES = 4  # of a step: teachers' labels, students' labels, query rows, bank rows
 LOW = 0.15  # share of pixels that a low-level loss compares, where no max_queries fixes their number
 
 
@@ -33,7 +33,7 @@ class Setting:
     take: int = 8
     pairs: int = 2
     max_queries: int | None = None
-    feature_bytes: int = 2  # bfloat16
+    feature_bytes: int = 4  # Accelerate's forward pass hands out float32, in bfloat16 training too
 
 
 # FLOPs of a forward pass of one image (a multiply-add is two) and parameters, counted on the project's networks.
@@ -73,9 +73,11 @@ def spread(setting: Setting, gpus: int, network: str) -> float:
     """Seconds a step: a pair a GPU; gradients are averaged over the GPUs of a pair, labels exchanged between pairs."""
     shares = gpus // setting.pairs
     pair = _pair(setting, setting.images / shares)
-    sent = sum(exchanged(setting, -(-setting.images // shares)).values())
+    parts = exchanged(setting, -(-setting.images // shares))
+    rows = parts.pop("query rows")  # others of them for each peer; the rest is the same for all
     rate, latency = NETWORKS[network]
-    return pair + _exposed(setting, pair, shares, network) + (setting.pairs - 1) * sent / rate + MESSAGES * latency
+    exchange = (rows + (setting.pairs - 1) * sum(parts.values())) / rate + MESSAGES * latency
+    return pair + _exposed(setting, pair, shares, network) + exchange
 
 
 def _pair(setting: Setting, images: float) -> float:

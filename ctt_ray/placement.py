@@ -74,6 +74,12 @@ def _obstacle(plan: Plan, world: int) -> str:
     teachers = [sum(follow.leader == student for follow in plan.follows) for student in plan.students]
     if len(set(teachers)) > 1:
         return "students do not have equally many teachers"
+    banks = [
+        sorted((b.slots, b.take or 0, b.when) for b in plan.banks if plan.leader(b.teacher) == student)
+        for student in plan.students
+    ]
+    if any(each != banks[0] for each in banks):
+        return "students' banks are not alike"
     if world % pairs:
         return f"{world} workers are not a multiple of {pairs} pairs"
     return ""

@@ -144,6 +144,8 @@ class Plan:
                 raise PlanError(
                     f"term '{term.name}' of '{term.learner}' reads the bank of '{teacher}'; add Bank(teacher='{teacher}', ...)"
                 )
+        if sum((other.name, other.learner) == (term.name, term.learner) for other in self.terms) > 1:
+            raise PlanError(f"'{term.learner}' has the term '{term.name}' twice; give one term all its peers")
         for student, _ in term.peers:
             if student == term.learner and term.name == "contrast_low":
                 raise PlanError(

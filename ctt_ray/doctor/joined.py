@@ -96,9 +96,12 @@ def nodes(there: Sequence[Machine], storage: str) -> list[Finding]:
     """One line a machine. A folder is made in the storage, and a lock in it held, while they look."""
     if "://" in storage:
         return [node(machine, _ask(machine, None), shared=False) for machine in there]
-    with scratch(nearest(Path(storage))) as inside, (inside / "lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return [node(machine, _ask(machine, inside / "lock"), shared=True) for machine in there]
+    try:
+        with scratch(nearest(Path(storage))) as inside, (inside / "lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return [node(machine, _ask(machine, inside / "lock"), shared=True) for machine in there]
+    except OSError as error:
+        return [Finding("fail", "storage", f"no lock to be held in {storage}: {error.strerror}")]
 
 
 def node(machine: Machine, seen: Seen | str, *, shared: bool) -> Finding:

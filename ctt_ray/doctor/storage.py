@@ -77,7 +77,10 @@ def lock(folder: Path, take: Callable[[int, int], object] = fcntl.flock) -> Find
     """Held here, it is refused to another process; let go, it is given."""
     path = folder / "lock"
     with path.open("a") as handle:
-        take(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            take(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return Finding("fail", "locks", f"flock does not work here: {error.strerror}")
         held = _run(LOCK, str(path)).returncode
     free = _run(LOCK, str(path)).returncode
     if held == 0:

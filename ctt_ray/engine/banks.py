@@ -52,7 +52,8 @@ class Banks(nn.Module):
     def read(self, outs: dict[str, NetOut], labelled: Samples, draws: Draws, data: Group) -> dict[str, Rows]:
         """The rows that each teacher's bank will get from this labelled batch, from all workers of the data group."""
         return {
-            name: self._rows(self.specs[name], out, labelled, draws(f"bank {name}"), data) for name, out in outs.items()
+            name: self._rows(self.specs[name], out, labelled, draws(f"bank {name} {data.index}"), data)
+            for name, out in outs.items()
         }
 
     def _rows(self, spec: Bank, out: NetOut, labelled: Samples, generator: torch.Generator, data: Group) -> Rows:

@@ -1,7 +1,8 @@
 """What workers with different pairs tell each other about the images that they share. Together, nothing leaves the worker.
 
-Labels travel as uint8 and confidences as float16, which every layout rounds to (views.py); features as the network made
-them, for the rows alone that a low-level loss compares; bank rows as they are pushed. docs/scaling.md counts the bytes.
+Labels travel as uint8 and confidences as float16, which every layout rounds to (views.py); features as the student's forward
+pass gives them (float32), for the rows alone that a low-level loss compares; bank rows as they are pushed. docs/scaling.md
+counts the bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Exchange:
         if self.world.peers.size == 1 or not own:
             return own
         names = self._names([teacher for teacher in self.plan.teachers if teacher in self._fed(own)])
-        flat = torch.stack([torch.cat([rows, valid[..., None].to(rows.dtype)], -1) for rows, valid in own.values()])
+        held = [own[teacher] for teacher in self.plan.teachers if teacher in own]
+        flat = torch.stack([torch.cat([rows, valid[..., None].to(rows.dtype)], -1) for rows, valid in held])
         found = self.world.peers.gather(flat)
         return {
             name: (part[..., :-1], part[..., -1].bool())
@@ -46,13 +48,13 @@ class Exchange:
 
     def low_rows(
         self, feat_MD: Mapping[str, Tensor], queries: Callable[[Term, str, str], Queries]
-    ) -> dict[tuple[str, str], PeerRows]:
-        """(learner, peer) → the rows that the learner's low-level loss compares, with the peer's features there.
+    ) -> dict[tuple[str, str, str], PeerRows]:
+        """(learner, peer student, its teacher) → the rows that the learner's low-level loss compares, with the peer's features.
 
         feat_MD: of this worker's students, every row · queries: the rows for a term and a (student, teacher) that it looks at;
         both ends work them out from what was exchanged before, so no index travels.
         """
-        found: dict[tuple[str, str], PeerRows] = {}
+        found: dict[tuple[str, str, str], PeerRows] = {}
         outgoing, incoming = [], []
         like = next(iter(feat_MD.values()))
         for term in self.plan.terms:
@@ -69,7 +71,7 @@ class Exchange:
                     rows_QD = like.new_empty(len(index_Q), like.shape[1])
                     incoming.append((self._holder(student), rows_QD))
                 if term.learner in feat_MD:
-                    found[term.learner, student] = (chosen, rows_QD)
+                    found[term.learner, student, teacher] = (chosen, rows_QD)
                 else:
                     outgoing.append((self._holder(term.learner), rows_QD))
         self.world.peers.pass_round(outgoing, incoming)

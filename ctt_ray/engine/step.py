@@ -117,6 +117,8 @@ class Engine:
         self._follow()
         late_rows = self._bank_rows("updated", view_l, labelled)
         self.banks.push({**early_rows, **late_rows}, self.iteration)
+        own = [self.teachers[follow.follower] for follow in self._held_follows() if follow.buffers == "own"]
+        self.world.data.average_buffers_(own)
         self.iteration += 1
 
     def _draws(self, use: str) -> torch.Generator:

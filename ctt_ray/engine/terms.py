@@ -15,7 +15,7 @@ from ctt_ray.maths.bank import ClassBank
 from ctt_ray.nets import NetOut
 from ctt_ray.plan import Term
 
-Draws = Callable[[str], torch.Generator]  # for one use, the same on every worker
+Draws = Callable[[str], torch.Generator]  # for one use; the use names what makes it another worker's
 Queries = tuple[Tensor, Tensor]  # index_Q, and what the rows' weights are multiplied by
 PeerRows = tuple[Queries, Tensor]  # with the peer's feat_QD there, not normalised
 
@@ -27,7 +27,8 @@ class StepView:
     labelled, unlabelled: this worker's students → their outputs on the labelled weak view and on the mixed strong view.
     label_Bhw: labels at feature size.   targets: every teacher → its mixed labels and confidences at image size.
     seen: every student → its labels and confidences on the strong view, at feature size.
-    peer_rows: (learner, peer) → what `low_queries` chose and the peer's features there.   banks: every teacher's.
+    peer_rows: (learner, peer student, its teacher) → what `low_queries` chose, and the peer's features there.
+    banks: every teacher's.
     present_K: classes that may be compared, None for all.   draws: this step's random numbers.   data: who shares the batch.
     """
 
@@ -40,7 +41,7 @@ class StepView:
     present_K: Tensor | None
     draws: Draws
     data: Group
-    peer_rows: dict[tuple[str, str], PeerRows] = field(default_factory=dict)
+    peer_rows: dict[tuple[str, str, str], PeerRows] = field(default_factory=dict)
 
 
 TermFn = Callable[[StepView, Term], Tensor]
@@ -94,7 +95,7 @@ def contrast_low(view: StepView, term: Term) -> Tensor:
     losses = []
     for student, teacher in term.peers:
         label_M, selected_M = _unsure(view, term, student, teacher)
-        (index, scale), peer_QD = view.peer_rows[term.learner, student]
+        (index, scale), peer_QD = view.peer_rows[term.learner, student, teacher]
         losses.append(
             contrast.contrast_low(
                 feat_MD[index],
@@ -112,7 +113,7 @@ def contrast_low(view: StepView, term: Term) -> Tensor:
 
 def low_queries(view: StepView, term: Term, student: str, teacher: str) -> Queries:
     """The rows that `contrast_low` compares with this peer: made of what every worker has seen."""
-    return _queries(view, term, student, _unsure(view, term, student, teacher)[1])
+    return _queries(view, term, f"{student} {teacher}", _unsure(view, term, student, teacher)[1])
 
 
 def _unsure(view: StepView, term: Term, student: str, teacher: str) -> tuple[Tensor, Tensor]:
@@ -157,7 +158,9 @@ def _queries(view: StepView, term: Term, other: str, selected_M: Tensor) -> Quer
     limit = term.options["max_queries"]
     if limit is None:
         return contrast.compact(selected_M), selected_M.new_ones((), dtype=torch.float32)
-    return contrast.query_cap(selected_M, int(limit), view.draws(f"{term.name} {term.learner} {other}"))
+    return contrast.query_cap(
+        selected_M, int(limit), view.draws(f"{term.name} {term.learner} {other} {view.data.index}")
+    )
 
 
 TERMS: dict[str, TermFn] = {"contrast_high": contrast_high, "contrast_low": contrast_low}

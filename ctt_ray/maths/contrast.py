@@ -105,7 +105,7 @@ def query_cap(selected_M: Tensor, limit: int, generator: torch.Generator) -> tup
         raise ValueError(f"a query cap needs at least one row, found {limit}; leave max_queries unset for all")
     selected_M = selected_M.bool()
     draw_M = torch.rand(len(selected_M), generator=generator, device=generator.device).to(selected_M.device)
-    index_Q = draw_M.masked_fill(~selected_M, -1.0).topk(min(limit, len(draw_M))).indices
+    index_Q = draw_M.masked_fill(~selected_M, -1.0).topk(min(limit, len(draw_M))).indices.sort().values
     count = selected_M.sum()
     return index_Q, (count / count.clamp(1, limit)).clamp(min=1)
 

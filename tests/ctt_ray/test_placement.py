@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +43,13 @@ def test_students_with_unequal_teachers_stay_together() -> None:
     follows = (Follow(follower="t0", leader="s0", decay=0.9), Follow(follower="t1", leader="s0", decay=0.99))
     plan = Plan(method="x", students=("s0", "s1"), teachers=("t0", "t1"), follows=follows)
     assert "equally many teachers" in layout(plan, 2, "spread").reason
+
+
+def test_students_with_unlike_banks_stay_together() -> None:
+    plan = PLANS[2]
+    assert "banks are not alike" in layout(replace(plan, banks=plan.banks[:1], terms=()), 2, "spread").reason
+    longer = (plan.banks[0], replace(plan.banks[1], slots=7))
+    assert "banks are not alike" in layout(replace(plan, banks=longer), 2, "spread").reason
 
 
 @given(pairs=st.integers(1, 5), shares=st.integers(1, 5), spread=st.booleans())
