@@ -8,6 +8,7 @@ from data_prep.sources.ade20k import Ade20k
 from data_prep.sources.camvid import Camvid
 from data_prep.sources.cityscapes import Cityscapes
 from data_prep.sources.folder import Folder
+from data_prep.sources.hf import HuggingFace
 from data_prep.sources.raw import Source
 from data_prep.sources.scenes import Scenes
 from data_prep.sources.voc import Voc
@@ -18,5 +19,6 @@ SOURCES: dict[str, type[Source]] = {
     "ade20k": Ade20k,
     "camvid": Camvid,
     "folder": Folder,
+    "hf": HuggingFace,
     "scenes": Scenes,
 }

@@ -13,7 +13,7 @@ from data_prep.errors import UsageError
 from data_prep.files import hash_order
 from data_prep.schema import DataError
 from data_prep.sources.colours import ColourTable, read_colours
-from data_prep.sources.listing import check_names, files_by_stem, parse_names, read_lines, require_folder, voc_palette
+from data_prep.sources.listing import files_by_stem, named_classes, require_folder, voc_palette
 from data_prep.sources.pairs import SPLITS, Pair, read_pairs
 from data_prep.sources.raw import IMAGE_SUFFIXES, MASK_SUFFIXES, RawItem, RawSet, bad_item, file_item
 
@@ -71,11 +71,7 @@ class Folder:
         if self.colours is not None:
             table = read_colours(self.colours)
             return table.classes, table
-        if self.names is not None:
-            return check_names(read_lines(self.names)), None
-        if not self.classes:
-            raise UsageError("class names are missing: give --classes background,cat,dog or --names names.txt.")
-        return parse_names(self.classes), None
+        return named_classes(self.classes, self.names), None
 
     def _walked(self) -> dict[str, list[_Found]]:
         """The splits there are below images/; without images/train all of it is train."""

@@ -62,6 +62,17 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
+def named_classes(classes: str, names: Path | None) -> tuple[str, ...]:
+    """The class names of --classes or of --names. Raises UsageError where both or neither were given."""
+    if names is not None and classes:
+        raise UsageError("--names and --classes were both given: keep one.")
+    if names is not None:
+        return check_names(read_lines(names))
+    if not classes:
+        raise UsageError("class names are missing: give --classes background,cat,dog or --names names.txt.")
+    return parse_names(classes)
+
+
 def parse_names(text: str) -> tuple[str, ...]:
     """'a, b,c' → ('a', 'b', 'c')."""
     return check_names([name.strip() for name in text.split(",") if name.strip()])
