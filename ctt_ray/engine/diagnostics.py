@@ -36,15 +36,16 @@ class Meter:
         self._sums[key] = self._sums[key] + value if key in self._sums else value
         self._weights[key] = self._weights[key] + weight if key in self._weights else weight
 
-    def read(self) -> dict[str, float]:
-        """Means over the steps since the last call, over all workers, and start anew. One transfer to the host."""
+    def read(self, *, anew: bool = True) -> dict[str, float]:
+        """Means over the steps since the last call, over all workers, and start anew if asked to. One transfer to the host."""
         keys = self._world.everyone.union(self._sums)
         if not keys:
             return {}
         nothing = torch.zeros((), device=next(iter(self._sums.values())).device)
         table = [torch.stack([part.get(key, nothing) for key in keys]) for part in (self._sums, self._weights)]
         pairs = self._world.everyone.total(torch.stack(table, 1)).tolist()
-        self._sums, self._weights = {}, {}
+        if anew:
+            self._sums, self._weights = {}, {}
         return {key: value / weight for key, (value, weight) in zip(keys, pairs, strict=True) if weight > 0}
 
 

@@ -55,12 +55,13 @@ class Attendant:
             thread.start()
             while thread.is_alive():
                 thread.join(LOOK_EVERY_S)
-                if saving:
+                if saving and self._ask(Ask.SAVE):
                     saving.clear()
-                    self._ask(Ask.SAVE)
                 if stopping() and self._asked is not Ask.STOP:
                     self._ask(Ask.STOP)
                 self.look()
+            if stopping() and self._asked is not Ask.STOP:  # it came as this round ended, and counts for the next
+                self._ask(Ask.STOP)
         result, error = done[0]
         if error is not None:
             raise error
@@ -71,10 +72,15 @@ class Attendant:
             self._look_at_nodes()
             self._look_at_lines()
 
-    def _ask(self, ask: Ask) -> None:
+    def _ask(self, ask: Ask) -> bool:
+        """Whether the storage took it; else it is tried again at the next look."""
+        try:
+            self._wishes.put(ask)
+        except OSError:
+            return False
         self._asked = max(self._asked, ask)
-        self._wishes.put(ask)
         self.say("asked the workers to save" + (" and leave" if ask is Ask.STOP else ""))
+        return True
 
     def _look_at_nodes(self) -> None:
         """Ray looks at the cluster three times a minute; a run that waits for it would wait for most of its restart."""
@@ -91,8 +97,8 @@ class Attendant:
         if not self._elastic:
             return
         if come:
-            self._wishes.put(Ask.SAVE)  # what is saved now is not trained again after the restart
             self._grown = time.monotonic()
+            self._wishes.put(Ask.SAVE)  # what is saved now is not trained again after the restart
         saved = not self._wishes.there(Ask.SAVE)
         late = self._grown is not None and time.monotonic() - self._grown > SAVED_WITHIN_S
         if gone or (self._grown is not None and (saved or late)):

@@ -95,9 +95,14 @@ def launch(
         result = _fit(fit, attendant, max_failures)
     metrics = dict(result.metrics or {})
     asked = wishes.there(Ask.STOP) or (stop_file is not None and stop_file.exists())
-    if asked and int(metrics.get("iteration", 0)) < config.optim.iterations:
+    if asked and not finished(metrics, config):
         raise Interrupted(f"stopped at iteration {metrics.get('iteration', 0)}, saved; the same command goes on")
     return metrics
+
+
+def finished(metrics: Metrics, config: RunConfig) -> bool:
+    """Whether a run's last metrics are those of its last report; one that left during that evaluation has no score."""
+    return int(metrics.get("iteration", 0)) >= config.optim.iterations and SCORE in metrics
 
 
 def _fit(fit: Callable[[], ray.train.Result], attendant: Attendant | None, max_failures: int) -> ray.train.Result:

@@ -53,6 +53,7 @@ def run(config: RunConfig, session: Session) -> Metrics:
             else:
                 batch, ask = steps.next()
             if ask:
+                _check_finite(engine.meter.read(anew=False), engine.iteration)
                 session.save(engine.iteration, progress.writer)
             if ask.leaves:
                 raise _left(ask, engine, config)

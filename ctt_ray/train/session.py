@@ -121,6 +121,9 @@ class LocalSession:
         return found[-1] if found else None
 
     def report(self, metrics: Metrics, save: Callable[[Path], None] | None) -> None:
+        lines = read_results(self.folder)
+        if lines and lines[-1]["iteration"] == metrics["iteration"]:  # a kill came between this line and its checkpoint
+            _write_lines(self.folder / RESULTS, lines[:-1])
         with (self.folder / RESULTS).open("a") as out:
             out.write(json.dumps(metrics) + "\n")
         if save is not None:
@@ -142,8 +145,12 @@ class LocalSession:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         save(beside)
-        shutil.rmtree(place, ignore_errors=True)  # saved without its score before
+        old = place.with_name(place.name + ".old")  # it was saved without its score before
+        shutil.rmtree(old, ignore_errors=True)
+        if place.exists():
+            place.rename(old)
         beside.rename(place)
+        shutil.rmtree(old, ignore_errors=True)
         self._saved = iteration
         self._pace.saved()
         self._drop_old()

@@ -23,7 +23,10 @@ def mend(run: Path) -> bool:
     path = run / SNAPSHOT
     if not path.is_file() or _readable(path):
         return False
-    places = sorted(place for place in run.glob(f"{PREFIX}*") if place.is_dir())
+    places = [place for place in run.glob(f"{PREFIX}*") if place.is_dir()]
+    places.sort(
+        key=lambda place: (place.name.removesuffix(BETWEEN), not place.name.endswith(BETWEEN))
+    )  # as they were made
     names = max((_names(place) for place in places), key=len, default=set())
     whole = [place.name for place in places if _names(place) == names and all(map(_whole, place.iterdir()))]
     if not whole:

@@ -40,8 +40,9 @@ class Steps:
     def next(self) -> tuple[Batch | None, Ask]:
         """The next batch and what is wanted before it is trained on, the same on every worker; no batch where any worker
         still waits for its own, so that a worker without data holds nobody up who has to save."""
-        while not self._feed.ready(LOOK_EVERY_S) and self._session.asked() is Ask.NOTHING:
-            pass
+        self._feed.ready(
+            LOOK_EVERY_S
+        )  # data or not, every worker comes to the agreement: only the first hears files and clock
         ask, missing = self._agree(self._session.asked(), not self._feed.ready(0))
         return (None if missing else self._feed.take()), Ask(ask)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,18 @@ from ctt_ray.placement import Placement
 from ctt_ray.train.asks import Ask, Pace
 from ctt_ray.train.background import repeated
 from ctt_ray.train.preemption import NodeTaken, noticed
-from ctt_ray.train.session import BETWEEN, PREFIX, RESULTS, STARTS, Interrupted, Metrics, Moved, parse_lines, resolve
+from ctt_ray.train.session import (
+    BETWEEN,
+    PREFIX,
+    RESULTS,
+    SCORE,
+    STARTS,
+    Interrupted,
+    Metrics,
+    Moved,
+    parse_lines,
+    resolve,
+)
 from ctt_ray.train.wishes import Wishes
 
 LOOK_EVERY_S = 1.0  # for what is asked of the run
@@ -70,10 +82,17 @@ class RaySession:
         self._wish = Ask.NOTHING
         self._saved = 0  # iteration of the newest checkpoint
         self._me = ""  # names this start of the workers
+        self._copy: Path | None = None  # of the checkpoint that this start goes on from
 
-    def listening(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def listening(self) -> Iterator[None]:
         """Look for what is asked while the block runs, from a thread: storage may be slow, and no step waits for it."""
-        return repeated(self._look, every_s=LOOK_EVERY_S) if self.rank == 0 else nullcontext()
+        try:
+            with repeated(self._look, every_s=LOOK_EVERY_S) if self.rank == 0 else nullcontext():
+                yield
+        finally:
+            if self._copy is not None:
+                shutil.rmtree(self._copy, ignore_errors=True)
 
     def _look(self) -> None:
         with suppress(OSError):  # storage has such moments; the next look finds it
@@ -89,7 +108,9 @@ class RaySession:
 
     def resume_from(self) -> Path | None:
         checkpoint = ray.train.get_checkpoint()
-        folder = None if checkpoint is None else Path(checkpoint.to_directory(tempfile.mkdtemp(prefix="ctt_resume_")))
+        if checkpoint is not None:
+            self._copy = Path(checkpoint.to_directory(tempfile.mkdtemp(prefix="ctt_resume_")))
+        folder = self._copy
         self._saved = 0 if folder is None else json.loads((folder / "state.json").read_text())["iteration"]
         if self.rank == 0:
             self._me = uuid.uuid4().hex
@@ -111,7 +132,8 @@ class RaySession:
                 self._check_mine()
             self._hand_in({"iteration": iteration}, save, f"{PREFIX}{iteration:08d}{BETWEEN}")
         if self.rank == 0:
-            self._wishes.drop(Ask.SAVE)
+            with suppress(OSError):  # then it is saved once more
+                self._wishes.drop(Ask.SAVE)
             self._wish = Ask.NOTHING if self._wish is Ask.SAVE else self._wish
         self._pace.saved()
 
@@ -151,6 +173,9 @@ class ResultFile:
         self._write()
 
     def add(self, metrics: Metrics) -> None:
+        """After the last line, or in its place where a kill came between that line and its checkpoint."""
+        if self._lines and self._lines[-1]["iteration"] == metrics["iteration"] and SCORE in metrics:
+            self._lines.pop()
         self._lines.append(metrics)
         self._write()
 

@@ -25,7 +25,10 @@ def alive() -> set[str]:
 
 def leaving() -> bool:
     """Whether this process's node has been told that it is taken away soon: the cluster drains it."""
-    return ray.is_initialized() and here() in preemption.draining()
+    try:
+        return ray.is_initialized() and here() in preemption.draining()
+    except ray.exceptions.RayError:  # the head has such moments, and a trial is not to die of them
+        return False
 
 
 def lost(before: Iterable[str], patience: float = PATIENCE_S) -> bool:

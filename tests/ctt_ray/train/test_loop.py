@@ -194,6 +194,17 @@ def test_a_run_that_diverges_says_so_and_saves_nothing_after(tiny_config: RunCon
     assert last_checkpoint(tmp_path).name == "00000002"
 
 
+def test_networks_that_have_diverged_are_not_saved_between_reports_either(
+    tiny_config: RunConfig, tmp_path: Path
+) -> None:
+    config = with_values(tiny_config, {"lr": 1e12, "lr_head_factor": 1.0, "report_every": 4})
+    with pytest.raises(Diverged):
+        run(config, LocalSession(tmp_path, save_every_s=0.0))
+    assert max(int(place.name) for place in (tmp_path / "checkpoints").iterdir()) == 2, (
+        "the third step had no finite loss"
+    )
+
+
 def test_sigterm_saves_and_exits_75(tiny_config: RunConfig, tmp_path: Path) -> None:
     """A long run, told to stop after its first report: the checkpoint is there and the same command may go on."""
     config = tmp_path / "config.yaml"

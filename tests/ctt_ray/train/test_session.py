@@ -64,3 +64,16 @@ def test_a_kill_inside_report_loses_nothing_that_was_saved(tmp_path: Path, momen
     report(again, 2, 12.0)
     assert [line["miou"] for line in read_results(tmp_path)] == [10.0, 12.0]
     assert not list((tmp_path / "checkpoints").glob("*.part"))
+
+
+def test_a_report_that_a_kill_cut_from_its_checkpoint_is_there_once(tmp_path: Path) -> None:
+    """A checkpoint without a score, the report's line, a kill: the report is made again, and its line takes the other's place."""
+    LocalSession(tmp_path).save(4, save_as("4"))
+    with (tmp_path / "result.jsonl").open("a") as out:
+        out.write('{"iteration": 4, "miou": 1.0}\n')
+    again = LocalSession(tmp_path)
+    assert again.resume_from() == tmp_path / "checkpoints" / "00000004"
+    report(again, 4, 1.0)
+    report(again, 8, 2.0)
+    assert [line["iteration"] for line in read_results(tmp_path)] == [4, 8]
+    assert [place.name for place in (tmp_path / "checkpoints").iterdir()] == ["00000008"]

@@ -11,6 +11,7 @@ from pyarrow import fs
 
 from ctt_ray.config import RunConfig, with_values
 from ctt_ray.train import worker
+from ctt_ray.train.launch import finished
 from ctt_ray.train.preemption import NodeTaken
 from ctt_ray.train.session import LOOP, Interrupted, Moved, resolve
 from ctt_ray.tune import failures
@@ -70,3 +71,11 @@ def test_half_a_line_of_results_is_passed_over(tmp_path: Path) -> None:
     kept.keep_until(8)
     kept.add({"iteration": 8, "miou": 2.0})
     assert path.read_text() == '{"iteration": 4, "miou": 1.5}\n{"iteration": 8, "miou": 2.0}\n'
+
+
+def test_a_run_that_left_during_its_last_evaluation_is_not_finished() -> None:
+    """What Ray hands back then is the latest checkpoint's, which has no score."""
+    config = with_values(RunConfig(), {"iterations": 40})
+    assert not finished({"iteration": 40}, config)
+    assert not finished({"iteration": 30, "miou": 1.0}, config)
+    assert finished({"iteration": 40, "miou": 1.0}, config)
