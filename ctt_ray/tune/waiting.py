@@ -1,4 +1,8 @@
-"""No silent waiting: while Ray cannot place something of this campaign, the user hears why, and again when that changes."""
+"""No silent waiting: while Ray cannot place something of this campaign, the user hears why, and again when that changes.
+
+What a killed trial of this campaign still reserves is given back here: Ray Train's own cleaner asks Ray's state API, which
+does not answer where another cluster lives on the machine.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import ray
 from ray._private import state
 from ray.core.generated import gcs_pb2
 from ray.tune import Callback
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from ctt_ray.tune import watchdog
 from ctt_ray.tune.board import Board, log
@@ -22,7 +27,8 @@ START_PATIENCE_S = 25.0  # for a process that has its place
 
 
 class Waiting(Unsaved, Callback):
-    """A callback of Ray's controller.   say: shows a line to the user · look: the cluster's nodes and placement groups."""
+    """A callback of Ray's controller.   say: shows a line to the user · look: the cluster's nodes and placement groups ·
+    free: gives a group's room back."""
 
     def __init__(
         self,
@@ -30,11 +36,13 @@ class Waiting(Unsaved, Callback):
         say: Callable[[str], None],
         *,
         look: Callable[[], tuple[list[NodeState], list[Group]]] | None = None,
+        free: Callable[[Group], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.board = board
         self._say = say
         self._look = look or snapshot
+        self._free = free or remove
         self._clock = clock
         self._next = 0.0
         self._since: dict[str, float] = {}  # id of what waits → when it was first seen to
@@ -46,6 +54,10 @@ class Waiting(Unsaved, Callback):
             return
         self._next = now + LOOK_EVERY_S
         nodes, groups = self._look()
+        for group in groups:
+            if group.owner == "leftover":
+                log.info(f"{group.held} held by a trial's process that is dead: given back")
+                self._free(group)
         self._tell(self._why(now, nodes, groups, [trial.trial_id for trial in trials if trial.status == "PENDING"]))
 
     def _why(self, now: float, nodes: list[NodeState], groups: list[Group], pending: list[str]) -> str:
@@ -76,6 +88,10 @@ def snapshot() -> tuple[list[NodeState], list[Group]]:
     return nodes, [_group(table, mine) for table in tables if table.state != gcs_pb2.PlacementGroupTableData.REMOVED]
 
 
+def remove(group: Group) -> None:
+    remove_placement_group(PlacementGroup(ray.PlacementGroupID(bytes.fromhex(group.id))))
+
+
 def _node(node: Mapping[str, Any], free: Mapping[str, float]) -> NodeState:
     has = node["Resources"]
     return NodeState(
@@ -93,9 +109,9 @@ def _group(table: Any, mine: str) -> Group:
     by_an_actor = bool(table.creator_actor_id.strip(b"\xff"))  # Ray's nil; then `creator_actor_dead` says nothing
     owner: Owner = "ours" if job == mine else "foreign"
     if table.creator_job_dead or (by_an_actor and table.creator_actor_dead):
-        owner = "leaked"
+        owner = "leftover" if job == mine else "leaked"
     return Group(
-        id=table.placement_group_id.hex()[:12],
+        id=table.placement_group_id.hex(),
         bundles=tuple(
             Bundle(float(each.unit_resources.get("CPU", 0)), float(each.unit_resources.get("GPU", 0)))
             for each in table.bundles

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ctt_ray.tune.capacity import amount, count
 
-Owner = Literal["ours", "foreign", "leaked"]
+Owner = Literal["ours", "leftover", "foreign", "leaked"]
 HAIR = 1e-6  # Ray counts in ten-thousandths
 
 
@@ -36,8 +36,8 @@ class NodeState:
 
 @dataclass(frozen=True)
 class Group:
-    """A placement group, by which Ray reserves room. owner: a live process of this campaign, another program, or a
-    process that is dead · whose: the other program, for people."""
+    """A placement group, by which Ray reserves room. owner: a live process of this campaign, a dead one of it, another
+    program, or a dead process of another · whose: the other program, for people."""
 
     id: str
     bundles: tuple[Bundle, ...] = ()
@@ -87,10 +87,10 @@ def _holders(alive: Sequence[NodeState], groups: Sequence[Group]) -> list[str]:
     said = [f"{_sum(ours)} held by this campaign's own trials"] if ours and str(_sum(ours)) != amount(0, 0) else []
     for group in placed:
         if group.owner == "foreign":
-            said.append(f"{group.held} held by {group.whose or 'another program'} (placement group {group.id})")
+            said.append(f"{group.held} held by {group.whose or 'another program'} (placement group {group.id[:12]})")
         elif group.owner == "leaked":
             said.append(
-                f"{group.held} held by placement group {group.id}, left behind by a process that is dead "
+                f"{group.held} held by placement group {group.id[:12]}, left behind by a process that is dead "
                 f"(ray.util.remove_placement_group frees it)"
             )
     used = _sum([Bundle(n.cpus - n.free_cpus, n.gpus - n.free_gpus) for n in alive])

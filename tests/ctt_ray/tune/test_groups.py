@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util.placement_group import placement_group
 from tiny_campaigns import finish, start, wait_until
 
 from ctt_ray import cli
@@ -27,11 +29,45 @@ pytestmark = pytest.mark.ray
 @pytest.fixture
 def address() -> Iterator[str]:
     """Two CPUs; with the dashboard, whose state API tells Ray Train's cleaner that a driver is dead."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": True})
+    with socket.socket() as probe:  # Ray's own port may be another cluster's
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    head = {"num_cpus": 2, "include_dashboard": True, "dashboard_port": port}
+    made = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=made.address, logging_level="ERROR", log_to_driver=False)
     yield made.address
     ray.shutdown()
     made.shutdown()
+
+
+@ray.remote(num_cpus=0)
+class Reserving:
+    """As a trial's driver does for its workers."""
+
+    def reserve(self) -> None:
+        self.group = placement_group([{"CPU": 1}])
+        ray.get(self.group.ready())
+
+
+def owners(count: int, among: str) -> list[str]:
+    """Of the placement groups, once there are so many and this one is among them, or after a while as they are."""
+    patience = time.monotonic() + RELEASE_S
+    while True:
+        found = sorted(group.owner for group in waiting.snapshot()[1])
+        if (len(found) == count and among in found) or time.monotonic() > patience:
+            return list(found)
+        time.sleep(0.2)
+
+
+def test_what_a_killed_process_reserved_is_known_as_ours_and_can_be_given_back(address: str) -> None:
+    """Without Ray Train's cleaner, which is blind beside another cluster."""
+    alive, dead = Reserving.remote(), Reserving.remote()
+    ray.get([alive.reserve.remote(), dead.reserve.remote()])
+    ray.kill(dead)
+    assert owners(2, "leftover") == ["leftover", "ours"]
+    (left,) = [group for group in waiting.snapshot()[1] if group.owner == "leftover"]
+    waiting.remove(left)
+    assert owners(1, "ours") == ["ours"]
 
 
 def check_nothing_is_reserved() -> None:

@@ -95,3 +95,15 @@ def test_a_process_that_does_not_start_is_named_and_foreign_waits_are_not_ours(f
         waiting.on_step_begin(0, [SimpleNamespace(trial_id="r", status="PENDING")])
         now[0] += 1.0
     assert said == ["waiting: trial 0003 has its place, its process is still starting"]
+
+
+def test_what_a_dead_process_of_ours_holds_is_given_back_and_nothing_else(folder: Folder) -> None:
+    board = Board(folder, iterations=80, total=6)
+    groups = [
+        Group(owner, (ONE,), owner=owner)  # type: ignore[arg-type]
+        for owner in ("ours", "leftover", "foreign", "leaked")
+    ]
+    freed: list[Group] = []
+    waiting = Waiting(board, print, look=lambda: ([NodeState("a", 2)], groups), free=freed.append, clock=lambda: 0.0)
+    waiting.on_step_begin(0, [])
+    assert [group.id for group in freed] == ["leftover"]
