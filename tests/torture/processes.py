@@ -16,11 +16,12 @@ import psutil
 from ctt_ray import cli
 
 ROOT = Path(cli.__file__).parents[1]
+TESTS = Path(__file__).parents[1]  # workers import what a test gives them to run
 
 
 def start(command: Sequence[str], *, scratch: Path, log: Path, stdin: bool = False) -> subprocess.Popen[str]:
     """In a session of its own; Ray's files under `scratch`, so that no other Ray on this machine is met; output in `log`."""
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(ROOT), str(TESTS), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path, "RAY_TMPDIR": str(scratch), "RAY_worker_niceness": "0"}
     env.pop("RAY_ADDRESS", None)
     with log.open("a") as out:
