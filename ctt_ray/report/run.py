@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ctt_ray.report import look
 from ctt_ray.report.figures import close
 from ctt_ray.report.page import DPI, NAME, template
-from ctt_ray.train.session import SCORE, Metrics, read_results
+from ctt_ray.train.session import SCORE, WAIT, Metrics, read_results
 from ctt_ray.tune.folder import write_text
 
 CONFIG = "config.yaml"
@@ -22,6 +22,7 @@ COLUMNS = (
     "miou/teacher_mean",
     "pseudo/accuracy",
     "pseudo/coverage",
+    WAIT,
     "seconds",
 )
 LINES = {"miou/student_mean": look.BLUE, "miou/teacher_mean": look.GREEN, SCORE: look.ORANGE}

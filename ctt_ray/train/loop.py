@@ -68,7 +68,7 @@ def _report(engine: Engine, config: RunConfig, session: Session, progress: Progr
     facts = _facts(engine, progress.seconds)
     scores = _scores(engine, config, steps.images)
     if not steps.cut:
-        progress.take(facts, engine.meter.read(), scores)
+        progress.take(facts | steps.waited(), engine.meter.read(), scores)
         session.report(progress.metrics, progress.writer)
     return steps.cut
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ctt_ray.train.session import Metrics
+from ctt_ray.train.session import WAIT, Metrics
 
 SHORT = {"contrast_high": "hc", "contrast_low": "lc"}
 
 
 def line(metrics: Metrics) -> str:
-    """iteration, mIoU of every network, the losses and how full the banks are."""
+    """iteration, mIoU of every network, the losses, how full the banks are, how long a step waited for data."""
     parts = [f"it {metrics['iteration']}"]
     scores = [
         f"{key.removeprefix('miou/')} {value:.1f}"
@@ -27,6 +27,8 @@ def line(metrics: Metrics) -> str:
             f"bank {metrics['bank/min_fill']}+"
             + (f" open since {metrics['bank/opened_at']}" if int(metrics["bank/opened_at"]) >= 0 else " shut")
         )
+    if WAIT in metrics:
+        parts.append(f"data {1000 * float(metrics[WAIT]):.0f} ms a step")
     parts.append(f"{metrics['seconds']:.0f} s")
     return " · ".join(parts)
 

@@ -26,6 +26,7 @@ STARTS = "starts.jsonl"  # of Ray Train's workers: a line each time they start, 
 PREFIX = "iteration_"  # Ray Train's checkpoints
 BETWEEN = "_kept"  # ends the name of one that was made between two reports
 SCORE = "miou"
+WAIT = "data_wait_s"  # no slash in it: it is a time, and twins compare what has one
 
 
 class Interrupted(Exception):

@@ -12,7 +12,7 @@ import pytest
 from ctt_ray.config import ConfigError, RunConfig, with_values
 from ctt_ray.train.asks import Ask, Pace
 from ctt_ray.train.feed import Feed
-from ctt_ray.train.session import LocalSession
+from ctt_ray.train.session import WAIT, LocalSession
 from ctt_ray.train.steps import Steps
 from ctt_ray.train.wishes import Wishes
 from ctt_ray.train.workers import Workers, parse, useful
@@ -78,11 +78,11 @@ class Crowd:
     """What engine.agreement does between processes, between threads: everybody gets the highest of each number."""
 
     def __init__(self, size: int) -> None:
-        self._barrier, self._given = threading.Barrier(size, timeout=20), [(0, 0)] * size
+        self._barrier, self._given = threading.Barrier(size, timeout=20), [(0, 0, 0)] * size
 
     def agree(self, rank: int):  # type: ignore[no-untyped-def]
         def highest(*values: int) -> tuple[int, ...]:
-            self._given[rank] = (int(values[0]), int(values[1]))
+            self._given[rank] = (int(values[0]), int(values[1]), int(values[2]))
             self._barrier.wait()
             found = tuple(max(column) for column in zip(*self._given, strict=True))
             self._barrier.wait()
@@ -127,6 +127,34 @@ def test_every_worker_hears_the_same_and_one_without_data_does_not_keep_the_othe
         thread.join(20)
     gate.set()
     assert heard == [[("0a", Ask.NOTHING), (None, Ask.MOVE)], [("1a", Ask.NOTHING), (None, Ask.MOVE)]]
+
+
+def test_the_wait_for_data_is_that_of_the_worker_that_waits_longest(tmp_path: Path) -> None:
+    """Worker 1 takes 0.7 s for its second batch, longer than one look: both tell the mean of two steps, over all looks."""
+    crowd = Crowd(2)
+    told: list[list[object]] = [[], []]
+
+    def late() -> Iterator[str]:
+        yield "1a"
+        time.sleep(0.7)
+        yield "1b"
+
+    def work(rank: int) -> None:
+        steps = Steps(late() if rank else iter(["0a", "0b"]), LocalSession(tmp_path / str(rank)), crowd.agree(rank))  # type: ignore[arg-type]
+        told[rank].append(steps.waited())
+        taken = 0
+        while taken < 2:
+            taken += steps.next()[0] is not None
+        told[rank] += [steps.waited(), steps.waited()]
+        steps.close()
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert told[0] == told[1] and told[0][::2] == [{}, {}]
+    assert 0.34 < told[0][1][WAIT] < 0.7  # type: ignore[index]
 
 
 @pytest.mark.parametrize(("text", "found"), [("0", (0, 0)), ("4", (4, 4)), ("1:4", (1, 4)), (" 2:2 ", (2, 2))])

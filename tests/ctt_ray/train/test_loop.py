@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,11 +20,13 @@ from ctt_ray.batch import Batch
 from ctt_ray.checkpoints import find
 from ctt_ray.config import ConfigError, RunConfig, with_values
 from ctt_ray.engine import Engine
+from ctt_ray.report import run as report
 from ctt_ray.stream import EvalSet, SegStream
 from ctt_ray.stream.reader import ShardReader
 from ctt_ray.train.asks import Ask
 from ctt_ray.train.loop import Diverged, run
-from ctt_ray.train.session import Interrupted, LocalSession, Moved, read_results
+from ctt_ray.train.progress import line
+from ctt_ray.train.session import WAIT, Interrupted, LocalSession, Moved, read_results
 from ctt_ray.train.signals import save_requested
 from data_prep.schema import DataError
 
@@ -87,7 +90,8 @@ def test_a_checkpoint_between_reports_changes_nothing_but_what_a_kill_costs(
     run(tiny_config, LocalSession(tmp_path / "often", save_every_s=0, on_save=saved.append))
     assert saved == [1, 3], "2 and 4 are the reports' own"
     plain, often = (read_results(tmp_path / name) for name in ("plain", "often"))
-    assert [{**line, "seconds": 0} for line in plain] == [{**line, "seconds": 0} for line in often]
+    times = dict.fromkeys(("seconds", WAIT), 0)
+    assert [{**line, **times} for line in plain] == [{**line, **times} for line in often]
     assert_same_checkpoint(last_checkpoint(tmp_path / "plain"), last_checkpoint(tmp_path / "often"))
 
 
@@ -152,6 +156,29 @@ def test_a_notice_is_heard_while_data_are_waited_for(
         run(tiny_config, LocalSession(tmp_path, asked=lambda: Ask.MOVE if hangs.is_set() else Ask.NOTHING))
     saved = json.loads((last_checkpoint(tmp_path) / "state.json").read_text())
     assert saved["iteration"] == 3 and saved["extra"]["stream"] == {"labelled": 6, "unlabelled": 6, "seed": 0}
+
+
+def test_every_report_says_how_long_a_step_waited_for_data(
+    tiny_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that is 0.5 s slower for the two steps of the second report shows there, and there only; so does the page."""
+    run(tiny_config, LocalSession(tmp_path / "fast"))
+    batches = SegStream.__iter__
+
+    def slow(stream: SegStream) -> Iterator[Batch]:
+        for number, batch in enumerate(batches(stream)):
+            time.sleep(0.5 if number in (2, 3) else 0.0)
+            yield batch
+
+    monkeypatch.setattr(SegStream, "__iter__", slow)
+    said: list[str] = []
+    run(tiny_config, LocalSession(tmp_path / "slow", on_report=lambda metrics: said.append(line(metrics))))
+    fast, slowed = ([float(found[WAIT]) for found in read_results(tmp_path / name)] for name in ("fast", "slow"))
+    assert len(fast) == len(slowed) == 2 and all(0 < wait < 0.5 for wait in (*fast, slowed[0]))
+    assert 0.5 <= slowed[1] < 1
+    assert re.search(rf"data {1000 * slowed[1]:.0f} ms a step · ", said[1])
+    (page,) = report.write(tmp_path / "slow")
+    assert WAIT in page.read_text() and f"{slowed[1]:.3g}" in page.read_text()
 
 
 def test_sigusr1_saves_and_goes_on(

@@ -8,7 +8,15 @@ from ctt_ray.tune.twins import explain, twin_of
 
 def record(id: str, tau: float, *losses: float, **more: Any) -> Record:
     lines = [
-        {"iteration": 10 * (n + 1), "miou": 40.0, "s0/sup": loss, "seconds": float(id), "config_hash": id, **more}
+        {
+            "iteration": 10 * (n + 1),
+            "miou": 40.0,
+            "s0/sup": loss,
+            "seconds": float(id),
+            "data_wait_s": float(id),
+            "config_hash": id,
+            **more,
+        }
         for n, loss in enumerate(losses)
     ]
     return Record(Issued(id, {"tau": tau}, {"tau_hc": tau, "lr": 0.1}, id), lines)
