@@ -48,7 +48,7 @@ def make_run(pause: float) -> Run:
         start = session.resume_from()
         at = 0 if start is None else int(json.loads((start / "state.json").read_text()))
         with (session.folder / "starts.jsonl").open("a") as out:
-            out.write(json.dumps({"pid": os.getpid(), "from": at}) + "\n")
+            out.write(json.dumps({"pid": os.getpid(), "iteration": at}) + "\n")
         metrics: Metrics = {}
         while at < config.optim.iterations:
             at += 1

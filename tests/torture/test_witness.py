@@ -29,7 +29,7 @@ def write(root: Path) -> Path:
             lines.append(json.dumps({"iteration": at, "miou": miou}))
         (trial / "result.jsonl").write_text("\n".join(lines) + "\n")
         (trial / "rungs.jsonl").write_text("\n".join(noted) + "\n")
-        (trial / "starts.jsonl").write_text('{"pid": 1, "from": 0}\n')
+        (trial / "starts.jsonl").write_text('{"pid": 1, "iteration": 0}\n')
         if id != "0002":
             state = {"state": "pruned" if id == "0001" else "complete", "iteration": max(scores)}
             (trial / "outcome.json").write_text(json.dumps(state))
@@ -61,7 +61,7 @@ def train_again(root: Path) -> None:
 
 def start_anew(root: Path) -> None:
     with (root / "trials" / "0002" / "starts.jsonl").open("a") as out:
-        out.write('{"pid": 2, "from": 10}\n')
+        out.write('{"pid": 2, "iteration": 10}\n')
 
 
 def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:

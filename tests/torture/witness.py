@@ -95,8 +95,8 @@ def compare(before: dict[str, Seen], after: dict[str, Seen]) -> list[str]:
 def _went_on(id: str, old: Seen, new: Seen) -> list[str]:
     """The start after the kill went on from the checkpoint that lay there, or from a later one."""
     later = new.starts[len(old.starts) :]
-    if old.outcome is None and later and later[0]["from"] < old.checkpoint:
-        return [f"trial {id}: went on from {later[0]['from']}, its checkpoint was at {old.checkpoint}"]
+    if old.outcome is None and later and later[0]["iteration"] < old.checkpoint:
+        return [f"trial {id}: went on from {later[0]['iteration']}, its checkpoint was at {old.checkpoint}"]
     return []
 
 
@@ -106,7 +106,7 @@ def went_on(before: dict[str, Seen], after: dict[str, Seen]) -> list[str]:
     for id, old in before.items():
         if old.outcome is None:
             later = after[id].starts[len(old.starts) :]
-            said.append(f"{id} from {later[0]['from'] if later else old.checkpoint}")
+            said.append(f"{id} from {later[0]['iteration'] if later else old.checkpoint}")
     return said
 
 
