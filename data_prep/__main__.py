@@ -88,13 +88,32 @@ def _prepare(source: Source, write: WriteOptions) -> int:
 
 
 def _split(options: SplitOptions) -> int:
-    """Choose which training images are labelled (by fraction, count or an imported list)."""
-    from data_prep.splits import make_split
+    """Choose which training images are labelled (by fraction, count, groups or an imported list)."""
+    from data_prep.splits import How, make_nested, make_split
 
-    made = make_split(options.data, options.labelled, ids=options.ids, seed=options.seed, name=options.name)
-    for note in made.notes:
-        _say(note)
-    return _print(made.to_dict(), made.table(), options.json)
+    how = How(options.balance, options.group, options.inside)
+    if options.nested:
+        if options.labelled or options.ids or options.name:
+            raise UsageError("--nested brings its own amounts and names: drop --labelled, --ids and --name.")
+        amounts = options.nested.split(",")
+        made = make_nested(options.data, amounts, seed=options.seed, how=how, say=_say)
+    else:
+        made = [
+            make_split(
+                options.data,
+                options.labelled,
+                ids=options.ids,
+                seed=options.seed,
+                name=options.name,
+                how=how,
+                say=_say,
+            )
+        ]
+    for split in made:
+        for note in split.notes:
+            _say(note)
+    result = {"nested": [split.to_dict() for split in made]} if options.nested else made[0].to_dict()
+    return _print(result, [line for split in made for line in split.table()], options.json)
 
 
 def _verify(options: VerifyOptions) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -37,11 +38,19 @@ class SplitOptions:
     labelled: str = ""
     """A fraction of the images with a mask (1/8, 0.125) or a count (40); with --ids: the first so many of the list."""
     ids: Path | None = None
-    """Import a published list: one id (or image path) a line."""
+    """Import a published list: one id (or image path) a line; or a folder with labeled.txt."""
+    nested: str = ""
+    """Several amounts at once, 1/16,1/8,1/4: each split lies inside the next larger one."""
     seed: int = 0
     """Another seed draws other images."""
+    balance: Literal["none", "pixels", "equal"] = "none"
+    """Once the classes are covered, choose so that their shares of the labelled pixels follow train's, or are equal."""
+    group: str = ""
+    """Label whole groups: folder, camvid, cityscapes, prefix:REGEX, run:N (N consecutive ids), or camvid,run:N."""
+    inside: str = ""
+    """Take the labelled images from those of this split."""
     name: str = ""
-    """Name of the split; default 1-8_s0, n40_s0 or the list's name."""
+    """Name of the split; default 1-8_s0, n40_s0 or the list's name, with balance, group and outer split in it."""
     json: bool = False
     """Print the result as JSON."""
 

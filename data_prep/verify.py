@@ -9,12 +9,12 @@ from pathlib import Path
 from data_prep.cut import Say
 from data_prep.errors import BadItem
 from data_prep.files import sha256_of
+from data_prep.labelled.book import split_hash
 from data_prep.pictures import read_image, read_labels
 from data_prep.prepare import content_hash
 from data_prep.rows import label_histogram
 from data_prep.schema import VOID, DataError, Manifest, Shard, Split, load_labelled_split, load_manifest
 from data_prep.shards import column, open_shard, picture_bytes
-from data_prep.splits import split_hash
 
 SHOWN = 40  # problems printed; the JSON has all
 

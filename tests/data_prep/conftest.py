@@ -12,6 +12,7 @@ from PIL import Image
 
 from data_prep.options import WriteOptions
 from data_prep.prepare import Prepared, prepare
+from data_prep.sources.camvid import Camvid
 from data_prep.sources.folder import Folder
 from data_prep.sources.scenes import Scenes
 from data_prep.sources.voc import Voc
@@ -104,4 +105,12 @@ def real_voc(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The true VOC subset, prepared once with all 21 classes."""
     out = tmp_path_factory.mktemp("voc")
     prepare(Voc(real_data / "voc_subset").open(), WriteOptions(out), silent)
+    return out
+
+
+@pytest.fixture(scope="session")
+def real_camvid(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The true CamVid, prepared once."""
+    out = tmp_path_factory.mktemp("camvid")
+    prepare(Camvid(real_data / "camvid").open(), WriteOptions(out), silent)
     return out

@@ -8,69 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from data_prep.errors import UsageError
+from data_prep.labelled.balance import share_distance
+from data_prep.labelled.book import split_hash
+from data_prep.labelled.pool import count_pixels, usable_masks
 from data_prep.schema import DataError, load_labelled_split, load_manifest
-from data_prep.splits import choose, default_name, make_split, parse_amount, split_hash, usable_masks
-
-
-@pytest.mark.parametrize(
-    ("text", "total", "count"),
-    [
-        ("1/8", 480, 60),
-        ("1/8", 10582, 1323),
-        ("0.125", 80, 10),
-        ("1/16", 24, 2),
-        ("40", 480, 40),
-        ("1.0", 7, 7),
-        ("1/1", 7, 7),
-    ],
-)
-def test_amounts(text: str, total: int, count: int) -> None:
-    assert parse_amount(text, total) == count
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("0", "makes 0 labelled images"),
-        ("1/100", "makes 0 labelled images"),
-        ("-3", "makes -3 labelled"),
-        ("21", "only 20 images"),
-        ("3/2", "at most 1"),
-        ("1/0", "give a fraction"),
-        ("many", "give a fraction"),
-    ],
-)
-def test_senseless_amounts(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=f"--labelled {text}.*{message}|{message}"):
-        parse_amount(text, 20)
-
-
-@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
-def test_choice_covers_what_it_can(content_seed: int, count: int, seed: int) -> None:
-    rng = np.random.default_rng(content_seed)
-    present = {f"i{n:02d}": tuple(np.flatnonzero(rng.uniform(size=6) < 0.25).tolist()) or (0,) for n in range(40)}
-    chosen = choose(present, 6, count, seed)
-    assert len(chosen) == len(set(chosen)) == count and chosen == sorted(chosen) and set(chosen) <= set(present)
-    assert chosen == choose(dict(reversed(present.items())), 6, count, seed)  # the order of the shards plays no part
-    held = {index for name in chosen for index in present[name]}
-    every = {index for classes in present.values() for index in classes}
-    if count >= len(every):
-        assert held == every
-
-
-def test_the_rarest_class_comes_first() -> None:
-    present: dict[str, tuple[int, ...]] = {f"common{n:02d}": (0, 1) for n in range(50)}
-    present["rare"] = (2,)
-    for seed in range(5):
-        assert "rare" in choose(present, 3, 1, seed)
-    present["richer"] = (1, 2)
-    for seed in range(5):
-        assert choose(present, 3, 1, seed) == ["richer"]  # brings two missing classes instead of one
+from data_prep.splits import How, make_nested, make_split
 
 
 def test_a_split_file_and_its_table(scenes: Path) -> None:
@@ -84,7 +28,11 @@ def test_a_split_file_and_its_table(scenes: Path) -> None:
     assert made.train_rows == len(rows) == 24
     table = made.table()
     assert table[0].endswith("6 labelled, 18 unlabelled")
-    assert table[2].split() == ["ground", str(read.images_per_class[0]), "24"]
+    pixels = sum(count_pixels(scenes, manifest, read.ids, print).values())
+    shares = pixels[0] / pixels.sum(), manifest.splits["train"].pixels[0] / sum(manifest.splits["train"].pixels)
+    assert table[2].split() == ["ground", str(read.images_per_class[0]), "24", *(f"{share:.2%}" for share in shares)]
+    assert made.distance == pytest.approx(share_distance(pixels.tolist(), manifest.splits["train"].pixels))
+    assert table[-1].startswith(f"{made.distance:.1%} of the labelled pixels")
     json.dumps(made.to_dict())
 
 
@@ -164,7 +112,63 @@ def test_mistakes(scenes: Path, tmp_path: Path) -> None:
 
 
 def test_default_names() -> None:
-    assert [default_name(*a) for a in (("1/8", 0), ("40", 2), ("0.125", 1))] == ["1-8_s0", "n40_s2", "0.125_s1"]
+    plain = [How().name(*a) for a in (("1/8", 0), ("40", 2), ("0.125", 1))]
+    assert plain == ["1-8_s0", "n40_s2", "0.125_s1"]
+    assert How("pixels", "camvid,run:8", "1-4_s0").name("1/8", 3) == "1-8_pixels_camvid-run8_s3_in_1-4_s0"
+    assert How(group="prefix:a,b_").name("1/8", 0) == "1-8_prefix_s0"
+
+
+def test_nested_splits_are_the_plain_ones(scenes: Path) -> None:
+    plain = {amount: make_split(scenes, amount, seed=1).path.read_bytes() for amount in ("1/8", "1/4", "1/2")}
+    nested = make_nested(scenes, ["1/2", "1/8", "1/4"], seed=1)
+    assert [made.split.name for made in nested] == ["1-8_s1", "1-4_s1", "1-2_s1"]
+    assert {a: (scenes / "splits" / f"{a.replace('/', '-')}_s1.json").read_bytes() for a in plain} == plain
+
+
+@pytest.mark.parametrize("how", [How(), How("pixels"), How("equal"), How(group="run:3"), How("pixels", "run:2")])
+def test_each_split_lies_inside_the_next(scenes: Path, how: How) -> None:
+    for seed in range(3):
+        small, middle, large = (
+            set(made.split.ids) for made in make_nested(scenes, ["3", "1/4", "13"], seed=seed, how=how)
+        )
+        assert small < middle < large and len(small) <= 3 and len(middle) <= 6 and len(large) <= 13
+
+
+def test_inside_another_split(scenes: Path) -> None:
+    outer = make_split(scenes, "1/2", seed=5)
+    inner = make_split(scenes, "1/8", seed=1, how=How("pixels", inside="1-2_s5"))
+    assert inner.split.name == "1-8_pixels_s1_in_1-2_s5" and set(inner.split.ids) < set(outer.split.ids)
+    assert len(inner.split.ids) == 3 and inner.split.rule.endswith("inside 1-2_s5")
+    with pytest.raises(UsageError, match="13 images, but '1-2_s5' has 12"):
+        make_split(scenes, "13", how=How(inside="1-2_s5"))
+    with pytest.raises(DataError, match="there are: 1-2_s5, 1-8_pixels_s1_in_1-2_s5"):
+        make_split(scenes, "1", how=How(inside="nothing"))
+
+
+def test_groups_stay_whole_and_the_count_is_said(scenes: Path) -> None:
+    made = make_split(scenes, "1/2", how=How(group="run:5"))  # 24 images: four runs of five, one of four
+    numbers = [int(name[-6:]) for name in made.split.ids]
+    assert len(numbers) in (9, 10)
+    assert {n // 5 for n in numbers} == {n // 5 for n in numbers if n % 5 == 0} and made.split.name == "1-2_run5_s0"
+    assert made.notes[0].startswith(f"2 of 5 whole groups, {len(numbers)} images, where 12 were asked for: no other")
+    tiny = make_split(scenes, "2", how=How(group="run:5"))
+    assert tiny.notes[0] == "1 of 5 whole groups, 4 images, where 2 were asked for: the smallest group has 4."
+
+
+def test_a_split_of_the_same_name_is_not_replaced_in_silence(scenes: Path) -> None:
+    make_split(scenes, "4", name="mine")
+    assert not any("replaced" in note for note in make_split(scenes, "4", name="mine").notes)
+    assert "replaced 'mine', which named other images (4 of 24" in make_split(scenes, "5", name="mine").notes[0]
+
+
+def test_a_list_in_a_folder(scenes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "1_8"
+    folder.mkdir()
+    (folder / "labeled.txt").write_text("train_000003\ntrain_000001\n")
+    made = make_split(scenes, "", ids=folder)
+    assert (made.split.name, made.split.ids) == ("n2_1_8", ("train_000001", "train_000003"))
+    with pytest.raises(UsageError, match="--ids takes the images of a list"):
+        make_split(scenes, "", ids=folder, how=How("pixels"))
 
 
 @pytest.mark.real
@@ -175,3 +179,15 @@ def test_published_voc_lists_on_the_true_subset(real_data: Path, real_voc: Path)
         made = make_split(real_voc, "", ids=file)
         assert set(made.split.ids) == set(rows) & set(file.read_text().split())
         assert len(made.split.ids) == count  # as its README says
+
+
+@pytest.mark.real
+def test_balance_on_true_masks(real_camvid: Path) -> None:
+    """Closer to train's shares than the seeded draw, for every seed; whole drives and stretches of them."""
+    for seed in range(3):
+        drawn, balanced = (make_split(real_camvid, "1/8", seed=seed, how=how) for how in (How(), How("pixels")))
+        assert balanced.distance < 0.012 < 0.02 < drawn.distance
+    drives = make_split(real_camvid, "1/3", how=How(group="camvid"))
+    assert {name[:6] for name in drives.split.ids} in ({"0001TP"}, {"0006R0"})
+    runs = make_split(real_camvid, "46", how=How(group="camvid,run:46"))
+    assert len({name[:6] for name in runs.split.ids}) == 1
