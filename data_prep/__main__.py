@@ -1,4 +1,4 @@
-"""`python -m data_prep {SOURCE,split,verify,show}`: the one place of this package that parses.
+"""`python -m data_prep {SOURCE,split,verify,leaks,show}`: the one place of this package that parses.
 
 stdout = the result (`--json`: as JSON), stderr = progress. Exit codes: 0 done · 2 usage or configuration ·
 3 data check failed · 4 the disk said no · 75 interrupted, the same command goes on · 130 interrupted before any work.
@@ -15,7 +15,7 @@ from typing import Any
 import tyro
 
 from data_prep.errors import UsageError
-from data_prep.options import ShowOptions, SplitOptions, VerifyOptions, WriteOptions
+from data_prep.options import LeakOptions, ShowOptions, SplitOptions, VerifyOptions, WriteOptions
 from data_prep.schema import DataError
 from data_prep.sources import SOURCES
 from data_prep.sources.raw import Source
@@ -26,7 +26,7 @@ DESCRIPTION = "Raw data sets to Arrow shards, a manifest and labelled splits."
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is a message, never a traceback."""
     commands: dict[str, Callable[..., int]] = {name: _prepare_command(kind) for name, kind in SOURCES.items()}
-    commands |= {"split": _split, "verify": _verify, "show": _show}
+    commands |= {"split": _split, "verify": _verify, "leaks": _leaks, "show": _show}
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
             commands,
@@ -123,6 +123,20 @@ def _verify(options: VerifyOptions) -> int:
     report = verify(options.data, _say)
     _print(report.to_dict(), report.lines(), options.json)
     return 3 if report.problems else 0
+
+
+def _leaks(options: LeakOptions) -> int:
+    """Find images that two splits share or that look alike, and drives or cities that lie in two."""
+    from data_prep.leaks.find import find_leaks
+    from data_prep.leaks.pairs_sheet import draw_pairs
+    from data_prep.sheet import check_png
+
+    check_png(options.out)
+    leaks = find_leaks(options.data, near=options.near, group=options.group, say=_say)
+    drawn = draw_pairs(options.data, leaks, options.out)
+    _say(f"most similar pairs: {options.out}" if drawn else "no two pictures of two splits look alike: no sheet.")
+    _print(leaks.to_dict(), leaks.lines(), options.json)
+    return 3 if leaks.exact or (options.strict and leaks.near) else 0
 
 
 def _show(options: ShowOptions) -> int:

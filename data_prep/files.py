@@ -31,7 +31,12 @@ def hash_order(seed: int, text: str) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Write to a temporary name, then rename: a reader sees the old file or the new one, never half of it."""
+    write_whole_bytes(path, text.encode())
+
+
+def write_whole_bytes(path: Path, data: bytes) -> None:
+    """The same for bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(data)
     os.replace(partial, path)

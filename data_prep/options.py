@@ -66,6 +66,24 @@ class VerifyOptions:
 
 
 @dataclass(frozen=True)
+class LeakOptions:
+    """Compare the splits: equal images, images that look alike, drives or cities that lie in two. Writes leaks.json."""
+
+    data: tyro.conf.Positional[Path]
+    """A prepared data set."""
+    near: int = 8
+    """Bits of 64 up to which two pictures are called near."""
+    group: str = ""
+    """What lies together, as for split: folder, camvid, cityscapes, prefix:REGEX; default: the source's own, if it has one."""
+    out: Path = Path("leaks.png")
+    """The PNG of the most similar pairs to write."""
+    strict: bool = False
+    """Exit with 3 for near images, too, not for equal ones only."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+@dataclass(frozen=True)
 class ShowOptions:
     """A contact sheet of samples with their masks laid over, and a table of the classes."""
 

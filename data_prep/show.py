@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.errors import UsageError
-from data_prep.pictures import Labels, encode_image, read_image, read_labels
-from data_prep.schema import DataError, Manifest, load_manifest
-from data_prep.shards import column, open_shard, picture_bytes
+from data_prep.pictures import Labels, read_labels
+from data_prep.schema import Manifest, load_manifest
+from data_prep.shards import column, open_shard
+from data_prep.sheet import CAPTION_LETTERS, Picture, check_png, sample_at, side_by_side, tiled, write_png
 
-Picture = npt.NDArray[np.uint8]
-
-CELL = 192  # pixels a side of one picture on the sheet
 COLUMNS = 3  # samples a line; a sample is the image and, beside it, the image under its mask
-CAPTION = 16  # pixels under a picture
 OPACITY = 0.55
 VOID_COLOUR = (255, 255, 255)
 
@@ -59,16 +54,11 @@ def show(data: Path, out: Path, *, count: int, split: str) -> Shown:
         raise UsageError(f"no split '{split}' in {data}; there are: {', '.join(manifest.splits)}.")
     if count < 1:
         raise UsageError(f"--count {count}: at least one sample is needed.")
-    if out.suffix.lower() != ".png":
-        raise UsageError(f"--out {out}: the sheet is a PNG, give it a name that ends in .png.")
+    check_png(out)
     rows = manifest.splits[split].rows
     wanted = sorted({int(position) for position in np.linspace(0, rows - 1, min(count, rows))})
     cells = [_cell(data, manifest, split, position) for position in wanted]
-    blank = np.full_like(cells[0], 255)
-    cells += [blank] * (-len(cells) % COLUMNS)
-    lines = [np.concatenate(cells[i : i + COLUMNS], 1) for i in range(0, len(cells), COLUMNS)]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(encode_image(np.concatenate(lines, 0), as_jpeg=False))
+    write_png(out, tiled(cells, COLUMNS))
     return _table(data, manifest, split)
 
 
@@ -82,35 +72,11 @@ def overlay(image_HWC: Picture, labels_HW: Labels, palette: tuple[tuple[int, int
 
 def _cell(data: Path, manifest: Manifest, split: str, position: int) -> Picture:
     """Image and overlay side by side with the id below; an unlabelled image stands alone beside white."""
-    shards = manifest.splits[split].shards
-    for shard in shards:
-        if position < shard.rows:
-            break
-        position -= shard.rows
-    table = open_shard(data / shard.file)
-    name = column(table, "id")[position]
-    image_bytes, mask_bytes = (picture_bytes(table, key, position) for key in ("image", "mask"))
-    if image_bytes is None:
-        raise DataError(f"{shard.file} row {position} ('{name}') has no image. Prepare the data set again.")
-    image = read_image(image_bytes, name)
-    right = np.full_like(image, 255)
-    if mask_bytes is not None:
-        right = overlay(image, read_labels(mask_bytes, name), manifest.palette)
-    cell = np.concatenate([_fitted(image), _fitted(right)], 1)
-    caption = np.full((CAPTION, cell.shape[1], 3), 255, np.uint8)
-    text = name if mask_bytes is not None else f"{name} (unlabelled)"
-    cv2.putText(caption, text[-52:], (4, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 1, cv2.LINE_AA)
-    return np.concatenate([cell, caption], 0)
-
-
-def _fitted(image: Picture) -> Picture:
-    """The picture in a white CELL x CELL square, its longer side filling it."""
-    scale = (CELL - 4) / max(image.shape[:2])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
-    square = np.full((CELL, CELL, 3), 255, np.uint8)
-    square[2 : 2 + size[1], 2 : 2 + size[0]] = small
-    return square
+    sample = sample_at(data, manifest, split, position)
+    right, text = np.full_like(sample.image, 255), f"{sample.name} (unlabelled)"
+    if sample.mask is not None:
+        right, text = overlay(sample.image, read_labels(sample.mask, sample.name), manifest.palette), sample.name
+    return side_by_side(sample.image, right, text[-CAPTION_LETTERS:])
 
 
 def _table(data: Path, manifest: Manifest, split: str) -> Shown:

@@ -31,6 +31,15 @@ class Draw:
         small = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
         return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR))
 
+    @classmethod
+    def textured(cls, seed: int, height: int, width: int) -> np.ndarray:
+        """Random RGB with detail at every scale, the finer the fainter, as photographs have."""
+        rng, total = np.random.default_rng(seed), np.zeros((height, width, 3))
+        for cells in (2, 4, 8, 16, 32):
+            noise = rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+            total += np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)) / cells
+        return np.rint(total / total.max() * 255).astype(np.uint8)
+
     @staticmethod
     def labels(seed: int, classes: int) -> np.ndarray:
         """Blocks of label values below `classes`, with a void corner."""

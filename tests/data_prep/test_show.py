@@ -11,7 +11,8 @@ from PIL import Image
 
 from data_prep.errors import UsageError
 from data_prep.schema import load_manifest
-from data_prep.show import CAPTION, CELL, COLUMNS, overlay, show
+from data_prep.sheet import CAPTION, CELL
+from data_prep.show import COLUMNS, overlay, show
 
 
 def test_overlay_by_hand() -> None:
