@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from ctt_ray.maths import schedules
@@ -20,3 +22,9 @@ def test_power_zero_is_constant_and_no_steps_are_refused() -> None:
     assert schedules.poly(30, 100, 0.0) == 1
     with pytest.raises(ValueError, match="at least one step"):
         schedules.poly(0, 0)
+
+
+def test_ramp_up_by_hand() -> None:
+    assert schedules.ramp_up(0.0, 0.15) == pytest.approx(math.exp(-5))
+    assert schedules.ramp_up(0.075, 0.15) == pytest.approx(math.exp(-1.25))
+    assert schedules.ramp_up(0.15, 0.15) == schedules.ramp_up(0.9, 0.15) == schedules.ramp_up(0.0, 0.0) == 1
