@@ -140,11 +140,11 @@ def _leaks(options: LeakOptions) -> int:
 
 
 def _show(options: ShowOptions) -> int:
-    """Write a contact sheet with the masks laid over, and print a table of the classes."""
-    from data_prep.show import show
+    """Write a contact sheet with the masks laid over and a plot of the classes, and print their table."""
+    from data_prep.show import plot_beside, show
 
     shown = show(options.data, options.out, count=options.count, split=options.split)
-    _say(f"contact sheet: {options.out}")
+    _say(f"contact sheet: {options.out}, classes: {plot_beside(options.out)}")
     return _print(shown.to_dict(), shown.table(), options.json)
 
 

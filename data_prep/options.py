@@ -85,12 +85,12 @@ class LeakOptions:
 
 @dataclass(frozen=True)
 class ShowOptions:
-    """A contact sheet of samples with their masks laid over, and a table of the classes."""
+    """A contact sheet of samples with their masks laid over, a plot of the classes, and their table."""
 
     data: tyro.conf.Positional[Path]
     """A prepared data set."""
     out: Path = Path("sheet.png")
-    """The PNG to write."""
+    """The PNG to write; the plot of the classes goes beside it, to sheet_classes.png."""
     count: int = 12
     """Samples on the sheet, evenly spaced over the split."""
     split: str = "train"

@@ -1,16 +1,16 @@
-"""A contact sheet to look at, and the table of classes."""
+"""A contact sheet to look at, the plot of the classes, and their table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.class_table import SplitNumbers, split_numbers
 from data_prep.errors import UsageError
+from data_prep.histogram import draw_histogram
 from data_prep.pictures import Labels, read_labels
 from data_prep.schema import Manifest, load_manifest
-from data_prep.shards import column, open_shard
 from data_prep.sheet import CAPTION_LETTERS, Picture, check_png, sample_at, side_by_side, tiled, write_png
 
 COLUMNS = 3  # samples a line; a sample is the image and, beside it, the image under its mask
@@ -18,37 +18,10 @@ OPACITY = 0.55
 VOID_COLOUR = (255, 255, 255)
 
 
-@dataclass(frozen=True)
-class ClassRow:
-    """One class of the table: share of the labelled pixels, and images that hold it."""
+def show(data: Path, out: Path, *, count: int, split: str) -> SplitNumbers:
+    """Write the sheet of `count` evenly spaced samples to `out` (PNG), and beside it the plot of the classes.
 
-    name: str
-    share: float
-    images: int
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What `show` prints."""
-
-    split: str
-    rows: int
-    with_mask: int
-    void_share: float
-    classes: tuple[ClassRow, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        return {**vars(self), "classes": [vars(entry) for entry in self.classes]}
-
-    def table(self) -> list[str]:
-        wide = max(len(entry.name) for entry in self.classes)
-        head = f"{self.split}: {self.rows} images, {self.with_mask} with a mask, {self.void_share:.1%} of it void"
-        lines = [f"{entry.name:<{wide}}  {entry.share:6.2%}  {entry.images:6d}" for entry in self.classes]
-        return [head, f"{'class':<{wide}}  pixels  images", *lines]
-
-
-def show(data: Path, out: Path, *, count: int, split: str) -> Shown:
-    """Write the sheet of `count` evenly spaced samples to `out` (PNG). Raises UsageError, DataError."""
+    Raises UsageError, DataError."""
     manifest = load_manifest(data)
     if split not in manifest.splits:
         raise UsageError(f"no split '{split}' in {data}; there are: {', '.join(manifest.splits)}.")
@@ -59,7 +32,14 @@ def show(data: Path, out: Path, *, count: int, split: str) -> Shown:
     wanted = sorted({int(position) for position in np.linspace(0, rows - 1, min(count, rows))})
     cells = [_cell(data, manifest, split, position) for position in wanted]
     write_png(out, tiled(cells, COLUMNS))
-    return _table(data, manifest, split)
+    numbers = split_numbers(data, manifest, split)
+    write_png(plot_beside(out), draw_histogram(manifest.classes, manifest.palette, [numbers.bars()]))
+    return numbers
+
+
+def plot_beside(sheet: Path) -> Path:
+    """Where the plot goes: sheet.png → sheet_classes.png."""
+    return sheet.with_name(f"{sheet.stem}_classes.png")
 
 
 def overlay(image_HWC: Picture, labels_HW: Labels, palette: tuple[tuple[int, int, int], ...]) -> Picture:
@@ -77,21 +57,3 @@ def _cell(data: Path, manifest: Manifest, split: str, position: int) -> Picture:
     if sample.mask is not None:
         right, text = overlay(sample.image, read_labels(sample.mask, sample.name), manifest.palette), sample.name
     return side_by_side(sample.image, right, text[-CAPTION_LETTERS:])
-
-
-def _table(data: Path, manifest: Manifest, split: str) -> Shown:
-    summary = manifest.splits[split]
-    images = [0] * len(manifest.classes)
-    for shard in summary.shards:
-        for present in column(open_shard(data / shard.file), "classes"):
-            for index in present or ():
-                images[index] += 1
-    labelled = max(1, sum(summary.pixels))
-    rows = zip(manifest.classes, summary.pixels, images, strict=True)
-    return Shown(
-        split=split,
-        rows=summary.rows,
-        with_mask=summary.with_mask,
-        void_share=summary.void_pixels / max(1, sum(summary.pixels) + summary.void_pixels),
-        classes=tuple(ClassRow(name, pixels / labelled, count) for name, pixels, count in rows),
-    )

@@ -27,6 +27,7 @@ def test_sheet_and_table(raw_folder: Path, prepare_folder: Any, tmp_path: Path) 
     sheet = Image.open(tmp_path / "sheets" / "s.png")
     assert sheet.size == (COLUMNS * 2 * CELL, 2 * (CELL + CAPTION))  # five samples fill two lines
     assert np.asarray(sheet)[:100, :CELL].std() > 5  # there is a picture
+    assert np.asarray(Image.open(tmp_path / "sheets" / "s_classes.png")).std() > 5
     manifest = load_manifest(tmp_path / "out")
     total = sum(manifest.splits["train"].pixels)
     assert [row.share for row in shown.classes] == [count / total for count in manifest.splits["train"].pixels]
