@@ -100,6 +100,11 @@ def split_writer() -> Callable[..., None]:
     return write_split
 
 
+@pytest.fixture(scope="session")
+def data_writer() -> Callable[..., Path]:
+    return write_data
+
+
 @pytest.fixture
 def small_data(tmp_path: Path) -> Callable[[list[Row]], Path]:
     """Writes a data set of one train shard."""
