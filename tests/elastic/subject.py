@@ -1,4 +1,7 @@
-"""The elastic run that nodes are taken from: python subject.py CONFIG.yaml STORAGE NAME ADDRESS WORKERS MAX_LOST_MINUTES"""
+"""A run under Ray Train that is killed, or that nodes are taken from:
+
+python subject.py CONFIG.yaml STORAGE NAME ADDRESS WORKERS MAX_LOST_MINUTES
+"""
 
 from __future__ import annotations
 
