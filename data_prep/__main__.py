@@ -91,6 +91,8 @@ def _split(options: SplitOptions) -> int:
     """Choose which training images are labelled (by fraction, count, groups or an imported list)."""
     from data_prep.splits import How, make_nested, make_split
 
+    if options.export or options.out:
+        return _export(options)
     how = How(options.balance, options.group, options.inside)
     if options.nested:
         if options.labelled or options.ids or options.name:
@@ -114,6 +116,21 @@ def _split(options: SplitOptions) -> int:
             _say(note)
     result = {"nested": [split.to_dict() for split in made]} if options.nested else made[0].to_dict()
     return _print(result, [line for split in made for line in split.table()], options.json)
+
+
+def _export(options: SplitOptions) -> int:
+    from data_prep.labelled.exporting import export_split
+
+    if options.labelled or options.ids or options.nested or not (options.export and options.out):
+        raise UsageError(
+            "--export NAME --out PATH writes a list of a split that is there; --labelled, --ids and --nested make one."
+        )
+    made = export_split(options.data, options.export, options.format, options.out)
+    files = [str(file) for file in made.files]
+    again = f"python -m data_prep split {options.data} {made.read_again}"
+    result = {"files": files, "labelled": made.labelled, "unlabelled": made.unlabelled, "read_again": again}
+    lines = [f"{' and '.join(files)}: {made.labelled} labelled, {made.unlabelled} unlabelled", f"read again: {again}"]
+    return _print(result, lines, options.json)
 
 
 def _verify(options: VerifyOptions) -> int:

@@ -49,6 +49,12 @@ class SplitOptions:
     """Label whole groups: folder, camvid, cityscapes, prefix:REGEX, run:N (N consecutive ids), or camvid,run:N."""
     inside: str = ""
     """Take the labelled images from those of this split."""
+    export: str = ""
+    """Instead of making a split, write this one as a list of another project: --format, --out."""
+    format: Literal["ids", "ctt", "pseudoseg", "u2pl", "unimatch"] = "ids"
+    """Of --export: ids (a file of labelled ids), ctt (a file: labelled ids first, then the rest), or a project's own lists."""
+    out: Path | None = None
+    """Of --export: the file to write, or for u2pl and unimatch the folder for labeled.txt and unlabeled.txt."""
     name: str = ""
     """Name of the split; default 1-8_s0, n40_s0 or the list's name, with balance, group and outer split in it."""
     json: bool = False
