@@ -1,4 +1,4 @@
-"""`python -m data_prep {SOURCE,split,verify,leaks,show}`: the one place of this package that parses.
+"""`python -m data_prep {SOURCE,split,verify,leaks,show,card}`: the one place of this package that parses.
 
 stdout = the result (`--json`: as JSON), stderr = progress. Exit codes: 0 done · 2 usage or configuration ·
 3 data check failed · 4 the disk said no · 75 interrupted, the same command goes on · 130 interrupted before any work.
@@ -15,7 +15,7 @@ from typing import Any
 import tyro
 
 from data_prep.errors import UsageError
-from data_prep.options import LeakOptions, ShowOptions, SplitOptions, VerifyOptions, WriteOptions
+from data_prep.options import CardOptions, LeakOptions, ShowOptions, SplitOptions, VerifyOptions, WriteOptions
 from data_prep.schema import DataError
 from data_prep.sources import SOURCES
 from data_prep.sources.raw import Source
@@ -26,7 +26,7 @@ DESCRIPTION = "Raw data sets to Arrow shards, a manifest and labelled splits."
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is a message, never a traceback."""
     commands: dict[str, Callable[..., int]] = {name: _prepare_command(kind) for name, kind in SOURCES.items()}
-    commands |= {"split": _split, "verify": _verify, "leaks": _leaks, "show": _show}
+    commands |= {"split": _split, "verify": _verify, "leaks": _leaks, "show": _show, "card": _card}
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
             commands,
@@ -163,6 +163,15 @@ def _show(options: ShowOptions) -> int:
     shown = show(options.data, options.out, count=options.count, split=options.split)
     _say(f"contact sheet: {options.out}, classes: {plot_beside(options.out)}")
     return _print(shown.to_dict(), shown.table(), options.json)
+
+
+def _card(options: CardOptions) -> int:
+    """Write a data set card in Markdown, with a contact sheet and a plot of the classes."""
+    from data_prep.card import write_card
+
+    card = write_card(options.data, options.out or options.data / "CARD.md")
+    files = {name: str(path) for name, path in vars(card).items()}
+    return _print(files, list(files.values()), options.json)
 
 
 def _print(result: object, lines: Sequence[str], as_json: bool) -> int:

@@ -103,3 +103,15 @@ class ShowOptions:
     """Which split."""
     json: bool = False
     """Print the table as JSON."""
+
+
+@dataclass(frozen=True)
+class CardOptions:
+    """A data set card in Markdown with a contact sheet and a plot of the classes."""
+
+    data: tyro.conf.Positional[Path]
+    """A prepared data set."""
+    out: Path | None = None
+    """The Markdown file to write; default DATA/CARD.md. The hub reads DATA/README.md."""
+    json: bool = False
+    """Print the names of the files as JSON."""

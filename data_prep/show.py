@@ -27,14 +27,18 @@ def show(data: Path, out: Path, *, count: int, split: str) -> SplitNumbers:
         raise UsageError(f"no split '{split}' in {data}; there are: {', '.join(manifest.splits)}.")
     if count < 1:
         raise UsageError(f"--count {count}: at least one sample is needed.")
-    check_png(out)
-    rows = manifest.splits[split].rows
-    wanted = sorted({int(position) for position in np.linspace(0, rows - 1, min(count, rows))})
-    cells = [_cell(data, manifest, split, position) for position in wanted]
-    write_png(out, tiled(cells, COLUMNS))
+    draw_sheet(data, manifest, out, count=count, split=split)
     numbers = split_numbers(data, manifest, split)
     write_png(plot_beside(out), draw_histogram(manifest.classes, manifest.palette, [numbers.bars()]))
     return numbers
+
+
+def draw_sheet(data: Path, manifest: Manifest, out: Path, *, count: int, split: str) -> None:
+    """Write `count` evenly spaced samples of a split to `out` (PNG)."""
+    check_png(out)
+    rows = manifest.splits[split].rows
+    wanted = sorted({int(position) for position in np.linspace(0, rows - 1, min(count, rows))})
+    write_png(out, tiled([_cell(data, manifest, split, position) for position in wanted], COLUMNS))
 
 
 def plot_beside(sheet: Path) -> Path:

@@ -101,7 +101,7 @@ def _grow(book: Book, amounts: Sequence[str], seed: int, how: How, name: str) ->
             )
         grown = bool(groups and chosen)
         chosen = choose(units, count, seed, start=chosen, balance=balance)
-        rule = f"{count} of {total} images with a mask ({text}), {how.words()}"
+        rule = f"{len(chosen)} of {total} images with a mask ({text}), {how.words()}"
         rule += f", grown from {made[-1].split.name}" if grown else ""
         notes = _what_came_out(count, chosen, units) if groups else []
         default = how.name(text, seed) + ("_nested" if grown else "")

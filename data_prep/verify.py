@@ -27,6 +27,8 @@ class Report:
     rows: int = 0
     shards: int = 0
     labelled_splits: int = 0
+    content_hash: str = ""
+    splits: dict[str, dict[str, int]] = field(default_factory=dict)  # what the manifest says: rows, with_mask, shards
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -38,7 +40,12 @@ class Report:
         head = f"{self.data}: {self.rows} rows in {self.shards} shards, {self.labelled_splits} split files: {verdict}"
         shown = [f"problem: {text}" for text in self.problems[:SHOWN]]
         more = [f"... and {len(self.problems) - SHOWN} more (--json lists all)"] if len(self.problems) > SHOWN else []
-        return [head, *shown, *more, *(f"note: {note}" for note in self.notes)]
+        counts = [
+            f"{name}: {said['rows']} images, {said['with_mask']} with a mask, {said['shards']} shards"
+            for name, said in self.splits.items()
+        ]
+        notes = [f"note: {note}" for note in self.notes]
+        return [head, *counts, f"content hash {self.content_hash}", *shown, *more, *notes]
 
 
 @dataclass
@@ -57,10 +64,11 @@ def verify(data: Path, say: Say) -> Report:
 
     Raises DataError where there is no manifest to start from; everything else is a problem in the report."""
     manifest = load_manifest(data)
-    report = Report(str(data))
+    report = Report(str(data), content_hash=manifest.content_hash)
     seen: dict[str, _Seen] = {}
     for name, split in manifest.splits.items():
         seen[name] = _check_split(data, name, split, manifest, report)
+        report.splits[name] = {"rows": split.rows, "with_mask": split.with_mask, "shards": len(split.shards)}
         say(f"{name}: {split.rows} rows read")
     if content_hash(manifest.source, manifest.options, manifest.classes, manifest.splits) != manifest.content_hash:
         report.problems.append("manifest.json: its content hash does not fit its content: it was edited")

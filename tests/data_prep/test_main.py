@@ -141,4 +141,4 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in (*SOURCES, "split", "verify", "show"))
+    assert all(name in text for name in (*SOURCES, "split", "verify", "leaks", "show", "card"))

@@ -59,7 +59,10 @@ def test_a_sound_set(scenes: Path) -> None:
     report = check(scenes)
     assert (report.problems, report.notes) == ([], [])
     assert (report.rows, report.shards, report.labelled_splits) == (32, 8, 1)
-    assert report.lines()[0].endswith("sound") and report.to_dict()["ok"] is True
+    first, train, val, digest = report.lines()
+    assert first.endswith("sound") and report.to_dict()["ok"] is True
+    assert (train, val) == ("train: 24 images, 24 with a mask, 4 shards", "val: 8 images, 8 with a mask, 4 shards")
+    assert digest == f"content hash {load_manifest(scenes).content_hash}"
 
 
 def test_a_flipped_byte(scenes: Path) -> None:
