@@ -6,24 +6,35 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tune_spaces import NAMES, Axis, Space, SpaceError, load, walk
+from tune_spaces import NAMES, RECIPES, Axis, Space, SpaceError, load, walk
+from tune_spaces.recipe import Recipe
 from tune_spaces.space import Params
+from tune_spaces.text import aligned
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tune_spaces", description=__doc__)
-    parser.add_argument("name", nargs="?", help=f"{', '.join(NAMES)}, or the path of a space file (.py)")
+    parser.add_argument("name", nargs="?", help=f"{', '.join((*NAMES, *RECIPES))}, or the path of a space file (.py)")
     name = parser.parse_args(argv).name
     try:
-        print(describe(load(name)) if name else "\n".join(f"{each:<12} {load(each).about}" for each in NAMES))
+        print(describe(load(name)) if name else "\n".join(listed()))
     except SpaceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
+def listed() -> list[str]:
+    """A line a space, then a line a recipe."""
+    wide = max(map(len, (*NAMES, *RECIPES)))
+    return [f"{each:<{wide}} {load(each).about}" for each in (*NAMES, *RECIPES)]
+
+
 def describe(space: Space) -> str:
-    """The space in plain text: parameters with their ranges and first points, computed values, ladder, base values."""
+    """The space in plain text: parameters with their ranges and first points, computed values, ladder, base values; of a
+    recipe its rows with the paper's figures."""
+    if space.recipe is not None:
+        return "\n".join([f"{space.name}: {space.about}", "", *table(space.recipe, space)])
     lines = [f"{space.name}: {space.about}", "", *parameters(space)]
     if computed := space.derived():
         lines += ["", "computed"]
@@ -38,6 +49,21 @@ def describe(space: Space) -> str:
     return "\n".join(lines)
 
 
+def table(recipe: Recipe, space: Space) -> list[str]:
+    """A line a row: how --only calls it, its split, the paper's figure, its values; then protocol and notes."""
+    axes = list(recipe.rows[0].at)
+    head = ["the paper's row", *axes, "labelled split", "paper, mIoU %", "values", "note"]
+    rows = [
+        [row.label, *(row.at[axis] for axis in axes), row.split, "-" if row.figure is None else f"{row.figure:.2f}"]
+        + [", ".join(f"{name} {show(value)}" for name, value in row.values.items()), row.note]
+        for row in recipe.rows
+    ]
+    lines = [recipe.title, recipe.source, "", *aligned([head, *rows]), "", "protocol"]
+    lines += [f"  {key:<18} {value}" for key, value in space.base.items()]
+    lines += [f"  {name}: the paper has {words}" for name, words in recipe.apart.items()]
+    return [*lines, "", *(f"* {note}" for note in recipe.notes)]
+
+
 def parameters(space: Space) -> list[str]:
     """A table: a line a parameter, with the points that are tried first as its last columns."""
     axes = space.axes()
@@ -50,13 +76,6 @@ def parameters(space: Space) -> list[str]:
         for axis in axes
     ]
     return aligned([head, *rows])
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows with their columns padded to one width each; columns that are empty below their head are left out."""
-    kept = [n for n in range(len(rows[0])) if any(row[n] for row in rows[1:])]
-    widths = {n: max(len(row[n]) for row in rows) for n in kept}
-    return ["  ".join(f"{row[n]:<{widths[n]}}" for n in kept).rstrip() for row in rows]
 
 
 def _asks(space: Space, point: Params, axis: Axis) -> bool:

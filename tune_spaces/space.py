@@ -9,10 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_spaces import walk
 from tune_spaces.axis import Axis, Value
+
+if TYPE_CHECKING:
+    from tune_spaces.recipe import Recipe
 
 Params = Mapping[str, Value]
 GRID_LIMIT = 100_000
@@ -57,7 +60,8 @@ class Fidelity:
 @dataclass(frozen=True)
 class Space:
     """A search space. base: configuration values by their own names · points: parameters tried first, in order ·
-    trials: how many a campaign has unless told otherwise."""
+    trials: how many a campaign has unless told otherwise · recipe: the published table that it is, if it is one: its
+    points are then all there is."""
 
     name: str
     about: str
@@ -66,6 +70,7 @@ class Space:
     points: tuple[Params, ...]
     fidelity: Fidelity
     trials: int = 16
+    recipe: Recipe | None = None
 
     def values(self, params: Params) -> dict[str, Any]:
         """The configuration values of these parameters. Raises SpaceError for a missing one or one out of range."""

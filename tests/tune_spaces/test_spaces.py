@@ -11,7 +11,7 @@ import pytest
 
 from ctt_ray import methods
 from ctt_ray.config import RunConfig, leaves, with_values
-from tune_spaces import NAMES, Fidelity, Space, SpaceError, load, scaled_down
+from tune_spaces import NAMES, RECIPES, Fidelity, Space, SpaceError, load, scaled_down
 from tune_spaces.__main__ import describe, main
 from tune_spaces.paper import DEFAULTS
 
@@ -171,7 +171,7 @@ def test_the_command_prints_or_exits_2(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["voc"]) == 0
     assert "lambda_ct" in capsys.readouterr().out
     assert main([]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(NAMES)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*NAMES, *RECIPES]
     assert main(["vco"]) == 2
     assert "did you mean 'voc'" in capsys.readouterr().err
 
