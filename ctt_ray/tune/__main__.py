@@ -25,6 +25,7 @@ examples
   python -m ctt_ray.tune --space voc --data data/voc --labelled 1-8_s0 --trials 64 --name voc1
   python -m ctt_ray.tune --space voc --name voc1 --extend 32
   python -m ctt_ray.tune confirm voc1
+  python -m ctt_ray.tune --space recipes/table4 --data data/cityscapes --seeds 3
   python -m ctt_ray.train --config campaigns/voc1/best.yaml"""
 
 
@@ -63,7 +64,8 @@ def _room(args: TuneArgs, asked: Plan) -> tuple[list[Node], Capacity]:
         workers=args.workers,
         cpus=args.cpus_per_trial,
         gpus=args.gpus_per_trial,
-        concurrent=args.concurrent,
+        # A recipe's rows are all known: nothing learns from what has finished, so as many as fit.
+        concurrent=args.concurrent or (asked.settings.trials if asked.recipe else None),
     )
     return nodes, room
 
@@ -87,7 +89,7 @@ def _describe(args: TuneArgs, asked: Plan, room: Capacity) -> None:
 
 
 def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
-    from ctt_ray.tune import data, past, reported, settings
+    from ctt_ray.tune import data, past, recipe, reported, settings
     from ctt_ray.tune.campaign import Campaign, run_campaign
     from ctt_ray.tune.failures import Hopeless
 
@@ -96,6 +98,7 @@ def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
             data.make_built_in(asked.choice)
         if asked.warm is not None:
             past.save(asked.folder, asked.warm)
+        recipe.write(asked.folder.root, asked.recipe)
         settings.save(asked.folder, asked.settings)
         campaign = Campaign(
             folder=asked.folder,
@@ -106,7 +109,7 @@ def _run(args: TuneArgs, asked: Plan, nodes: list[Node], room: Capacity) -> int:
             address=args.address,
             workers=args.workers,
             max_hours=args.max_hours,
-            allow_twins=args.allow_twins,
+            allow_twins=args.allow_twins or asked.recipe is not None,  # rows without a difference are a finding
             budget=asked.budget,
             max_failed_share=args.max_failed_share,
             banner=asked.banner.partition("\n")[0],
@@ -127,30 +130,37 @@ def report(asked: Plan, records: Sequence[Record], *, as_json: bool, page: Path 
     """The result on stdout. Exit code 5 if a trial failed: the campaign is whole, its failures want a look."""
     from rich.console import Console
 
-    from ctt_ray.tune import ledger, objectives, results, storage
+    from ctt_ray.tune import ledger, objectives, published, published_text, results, storage
 
     best = results.best(records, asked.settings.levels)
     failed = [record for record in records if results.state(record) == "failed"]
     folder = asked.folder
     entries = ledger.of(folder)
+    table = published.summary(folder, records, asked.settings)
     paths: dict[str, Path | str] = {"best": folder.best, "trials": folder.table, "log": folder.log}
     paths["study"] = storage.shown(asked.study or folder.study)
     if len(asked.settings.objectives) > 1:
         paths["pareto"] = folder.root / objectives.PARETO
     if page is not None:
         paths["report"] = page
+    if table is not None:
+        paths["recipe"] = folder.root / published.FILE
     if as_json:
         rows = {row["trial"]: row for row in results.rows(records, asked.settings)}
         found = {"best": best and rows[best.id], "trials": list(rows.values()), "failed": len(failed)}
         found["ledger"] = asdict(ledger.total(entries))
+        found |= {"recipe": table} if table else {}
         print(
             json.dumps({**found, "rehearsal": asked.settings.rehearsal, "paths": {k: str(v) for k, v in paths.items()}})
         )
     else:
-        console = Console(file=sys.stdout)
-        Console(file=sys.stdout, width=console.width if console.is_terminal else 200).print(
-            results.as_table(records, asked.settings)
-        )
+        if table is not None:
+            print(published_text.markdown(table))
+        else:
+            console = Console(file=sys.stdout)
+            Console(file=sys.stdout, width=console.width if console.is_terminal else 200).print(
+                results.as_table(records, asked.settings)
+            )
         print("\n".join([*_paths(paths, best), f"ledger     {ledger.line(entries)}"]))
         if page is not None:
             print(f"report     {_near(page)}")

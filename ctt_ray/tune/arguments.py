@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ctt_ray import cli, methods
 from ctt_ray.config import ConfigError, Frozen, RunConfig, with_values
-from ctt_ray.tune import budget, choices, data, settings, warm
+from ctt_ray.tune import budget, choices, data, recipe, settings, warm
 from ctt_ray.tune.budget import Budget
 from ctt_ray.tune.choices import Objective, Sampler, Scheduler
 from ctt_ray.tune.folder import Folder
@@ -28,7 +28,7 @@ ON_LABELLED = "labelled:0/4"
 
 class TuneArgs(Frozen):
     space: str = "demo"
-    """voc | cityscapes | camvid | demo, or the path of a space file (.py); `python -m tune_spaces NAME` prints one."""
+    """voc | cityscapes | camvid | demo | recipes/table4 ..., or a space file's path (.py); `python -m tune_spaces` lists all."""
     data: str = ""
     """Prepared data set; default: where the space says, else a rehearsal on built-in images."""
     labelled: str = ""
@@ -55,6 +55,10 @@ class TuneArgs(Frozen):
     """YAML file of a run, laid over the space's base values."""
     overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="[NAME=VALUE ...]")] = ()
     """Base values by their own names, laid over all: --set iterations=2000 backbone=resnet50."""
+    only: tuple[str, ...] = ()
+    """Of a recipe these rows: --only method=ctt labelled=1/30; `python -m tune_spaces recipes/NAME` has their names."""
+    seeds: int | None = Field(None, ge=1)
+    """Runs of each row of a recipe, with the seeds --seed, --seed + 1, ...; default 3."""
     sampler: Sampler = "tpe"
     """Who proposes after the first points; grid works off its own and nothing else."""
     grid_levels: int = Field(3, ge=2)
@@ -88,7 +92,7 @@ class TuneArgs(Frozen):
 @dataclass(frozen=True)
 class Plan:
     """What the arguments ask for, checked. note: what happens to the total, where that is not obvious · warm: what an
-    earlier campaign gives · study: URL of its database, if any."""
+    earlier campaign gives · study: URL of its database, if any · recipe: what is kept of the published table, if it is one."""
 
     folder: Folder
     choice: data.Choice
@@ -98,19 +102,25 @@ class Plan:
     budget: Budget | None = None
     warm: Warm | None = None
     study: str = ""
+    recipe: dict[str, Any] | None = None
 
 
 def plan(args: TuneArgs) -> Plan:
     """Raises ConfigError, PlanError or DataError for what cannot be run, before anything is written."""
     allowed = budget.parse(args.budget)
-    space = _space(args.space)
+    given = {*overrides(args.overrides), *(["labelled"] if args.labelled else [])}
+    space = recipe.asked(_space(args.space), only=args.only, seeds=args.seeds, first=args.seed, given=given)
+    if space.recipe is not None:
+        _check_searches_nothing(args)
     folder = Folder((args.storage / (args.name or space.name)).resolve())
     choice = data.choose(space, data=args.data, labelled=args.labelled, campaign=folder.root, address=args.address)
     stored = settings.load(folder)
+    choice = replace(choice, space=recipe.grown(choice.space, stored))
+    table = recipe.content(choice.space, choice.data, choice.labelled)
     finished = sum(record.outcome is not None for record in folder.records())
     choices.check(args.sampler, args.objectives)
     size = grid_size(choice.space, args)
-    default = stored.trials if stored else size or choice.space.trials
+    default = stored.trials if stored and table is None else size or choice.space.trials
     total = settings.total(stored.trials if stored else None, args.trials or default, args.extend, finished)
     if size and total.trials > size:
         total = settings.Total(size, f"the grid has {size} points: {size} trials")
@@ -118,8 +128,8 @@ def plan(args: TuneArgs) -> Plan:
         choice.space,
         _base(choice, args),
         seed=args.seed,
-        sampler=args.sampler,
-        scheduler=args.scheduler,
+        sampler=args.sampler if table is None else recipe.SAMPLER,
+        scheduler=args.scheduler if table is None else recipe.SCHEDULER,
         objectives=args.objectives,
         grid_levels=args.grid_levels,
         rehearsal=choice.rehearsal,
@@ -129,10 +139,27 @@ def plan(args: TuneArgs) -> Plan:
     _check_points(choice.space, asked, overrides(args.overrides))
     _check_scored(choice, asked)
     if stored is not None:
-        settings.check_same(folder.settings, stored, asked)
+        grows = {} if table is None else {"points": asked.points}
+        settings.check_same(folder.settings, stored.model_copy(update=grows), asked)
     started = warm.start(args.warm_from, folder, choice.space, asked, issued=bool(folder.records()))
     said = data.banner(space) if choice.rehearsal else ""
-    return Plan(folder, choice, asked, said, total.why, budget=allowed, warm=started, study=args.study)
+    return Plan(folder, choice, asked, said, total.why, budget=allowed, warm=started, study=args.study, recipe=table)
+
+
+SEARCHING = ("sampler", "scheduler", "objectives", "trials", "extend", "warm_from", "select_on")
+
+
+def _check_searches_nothing(args: TuneArgs) -> None:
+    """A recipe's trials are its rows and seeds, each at full length."""
+    fields = TuneArgs.model_fields
+    given = [
+        name for name in SEARCHING if getattr(args, name) != fields[name].default and getattr(args, name) != "none"
+    ]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise ConfigError(
+            f"{flags}: '{args.space}' is a recipe and searches nothing; --only and --seeds say what is run"
+        )
 
 
 def grid_size(space: Space, args: TuneArgs) -> int:

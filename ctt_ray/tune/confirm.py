@@ -18,7 +18,7 @@ from pydantic import Field
 from ctt_ray import cli
 from ctt_ray.config import ConfigError, with_values
 from ctt_ray.train.session import LOOP, Run
-from ctt_ray.tune import budget, candidates, confirmed, ledger, settings, unseen
+from ctt_ray.tune import budget, candidates, confirmed, ledger, recipe, settings, unseen
 from ctt_ray.tune.budget import Budget
 from ctt_ray.tune.candidates import Candidate
 from ctt_ray.tune.folder import Folder, Record, write_json
@@ -98,6 +98,8 @@ def main(argv: Sequence[str], run: Run | str = LOOP) -> int:
 def plan(args: ConfirmArgs) -> Asked:
     """Raises ConfigError or DataError for what cannot be confirmed, before anything is written."""
     search, searched = opened(args)
+    if (search.root / recipe.FILE).is_file():
+        raise ConfigError(f"{search.root} is a recipe's campaign: its seeds are its confirmation; --seeds adds some")
     folder = _place(search, args.name)
     base = searched.base
     read = base.report.eval_split

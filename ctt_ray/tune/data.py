@@ -31,6 +31,11 @@ def choose(space: Space, *, data: str, labelled: str, campaign: Path, address: s
     where = data or str(space.base["data"])
     if data or (where and (Path(where) / MANIFEST).is_file()):
         return _checked(space, where, labelled or str(space.base["labelled"]))
+    if space.recipe is not None:
+        raise DataError(
+            f"no prepared data set at {where}, and a recipe has no rehearsal: make it with `python -m data_prep "
+            f"{Path(where).name} --raw PATH --out {where}`, or run it small: --data DIR --labelled SPLIT --set iterations=400"
+        )
     rehearsal = bool(where)
     if rehearsal and address != "local":
         raise DataError(f"no prepared data set at {where}, and a cluster is not for rehearsals. {remedy(space)}")

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from ctt_ray.cli import to_yaml
-from ctt_ray.tune import fidelity, objectives
+from ctt_ray.tune import fidelity, objectives, published
 from ctt_ray.tune.folder import Folder, Record, write_text
 from ctt_ray.tune.past import SAMPLED
 from ctt_ray.tune.settings import Settings, applied
@@ -96,9 +96,11 @@ def as_csv(records: Sequence[Record], settings: Settings) -> str:
 
 
 def write(folder: Folder, records: Sequence[Record], settings: Settings) -> Record | None:
-    """trials.csv of all trials, best.yaml of the best one, which is returned, and pareto.csv for two objectives."""
+    """trials.csv of all trials, best.yaml of the best one, which is returned, pareto.csv for two objectives, and recipe.md for a
+    published table."""
     write_text(folder.table, as_csv(records, settings))
     objectives.write(folder, records, settings)
+    published.write(folder, records, settings)
     found = best(records, settings.levels)
     if found is not None:
         config = applied(settings.base, found.issued.values)

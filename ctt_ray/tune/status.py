@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ctt_ray import cli
-from ctt_ray.tune import alive, fidelity, ledger, requests, results
+from ctt_ray.tune import alive, fidelity, ledger, published, published_text, requests, results
 from ctt_ray.tune.folder import Folder, Record
 from ctt_ray.tune.opened import CampaignArgs, opened, say
 from ctt_ray.tune.settings import Settings, current_total
@@ -108,7 +108,9 @@ def status(argv: Sequence[str]) -> int:
     args = cli.parse(CampaignArgs, argv, prog="python -m ctt_ray.tune status", description=about)
     folder, settings = opened(args)
     found = look(folder, settings)
-    return say(args, "\n".join(lines(found)), **asdict(found), finished=found.finished)
+    table = published.summary(folder, folder.records(), settings)
+    said = [*lines(found), *(["", published_text.markdown(table)] if table else [])]
+    return say(args, "\n".join(said), **asdict(found), finished=found.finished, **({"recipe": table} if table else {}))
 
 
 def lines(found: Status) -> list[str]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ctt_ray import cli
 from ctt_ray.config import ConfigError
-from ctt_ray.tune import candidates, requests
+from ctt_ray.tune import candidates, recipe, requests
 from ctt_ray.tune.opened import CampaignArgs, opened, say
 from ctt_ray.tune.status import look
 
@@ -42,6 +42,8 @@ def extend(argv: Sequence[str]) -> int:
     folder, settings = opened(args)
     if (folder.root / candidates.FILE).is_file():
         raise ConfigError(f"{folder.root} is a confirmation; it grows by `confirm --best` and `confirm --seeds`")
+    if (folder.root / recipe.FILE).is_file():
+        raise ConfigError(f"{folder.root} is a recipe's campaign; it grows by its own command's --seeds and --only")
     requests.ask_more(folder, args.more)
     state = look(folder, settings)
     how = "takes them up within seconds" if state.state == "running" else "takes them up when it is started again"

@@ -1,12 +1,15 @@
 """The campaign's own command with runs that are a formula: python formula.py ARGUMENTS OF ctt_ray.tune.
 
-Started by test_spaces_run.py as a process of its own. No images are painted; a run's score follows from its method.
+Started by test_spaces_run.py and test_recipe_run.py as a process of its own. No images are painted; a run's score follows
+from its method. [PAUSE=seconds a report in the environment]
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import sys
+import time
 
 from ctt_ray.config import RunConfig
 from ctt_ray.train.session import Metrics, Session
@@ -20,6 +23,7 @@ def run(config: RunConfig, session: Session) -> Metrics:
     metrics: Metrics = {}
     for at in range(config.report.report_every, config.optim.iterations + 1, config.report.report_every):
         score = (WORTH[config.method] + config.params.phi + config.optim.lr) * at / config.optim.iterations
+        time.sleep(float(os.environ.get("PAUSE", "0")))
         seconds = at * (2.0 if config.method == "ctt" else 1.0)
         metrics = {"iteration": at, "miou": score, "seconds": seconds, "config_hash": config.hash()}
         session.report(metrics, lambda place, at=at: (place / "state.json").write_text(str(at)))
