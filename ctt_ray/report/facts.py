@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ctt_ray.report.importance import Importances, importances
-from ctt_ray.tune import fidelity, results
+from ctt_ray.tune import fidelity, published, results
 from ctt_ray.tune.environment import FILE as ENVIRONMENT
 from ctt_ray.tune.fidelity import Level, Standing
 from ctt_ray.tune.folder import Folder, Record
@@ -23,7 +23,7 @@ CONFIRM = "confirm.json"
 @dataclass(frozen=True)
 class Facts:
     """common: the level where many are compared · reference: the first trial (the space's defaults), the best one and the
-    highest step that both reached, if the first trial is another one than the best."""
+    highest step that both reached, if the first trial is another one than the best · recipe: the published table it repeats."""
 
     folder: Folder
     settings: Settings
@@ -37,6 +37,7 @@ class Facts:
     data: dict[str, str]
     environment: dict[str, Any]
     confirm: dict[str, Any] | None
+    recipe: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +75,7 @@ def gather(folder: Folder, settings: Settings) -> Facts:
         data=data(settings),
         environment=_json(folder.root / ENVIRONMENT) or {},
         confirm=_json(folder.root / CONFIRM),
+        recipe=published.summary(folder, records, settings),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from ctt_ray.report import confirmation, costs, figures, look
+from ctt_ray.report import confirmation, costs, figures, look, recipe
 from ctt_ray.report.facts import Facts, configuration, gather
 from ctt_ray.tune import fidelity, results
 from ctt_ray.tune.folder import Folder, Record, write_text
@@ -61,12 +61,17 @@ def html(facts: Facts, pictures: dict[str, str]) -> str:
         made_with=_made_with(facts),
         best_yaml=yaml.safe_dump(configuration(facts), sort_keys=False) if facts.best else "",
         **confirmation.shown(facts.confirm),
+        **recipe.shown(facts.recipe),
         **costs.shown(facts.folder),
     )
 
 
 def limits(facts: Facts) -> list[str]:
     """What the reader must not conclude, of this very campaign."""
+    left = facts.settings.trials - sum(record.outcome is not None for record in facts.records)
+    unfinished = [f"The end: {left} of {facts.settings.trials} trials have not finished."] if left > 0 else []
+    if facts.recipe is not None:
+        return recipe.limits(facts.recipe) + unfinished
     said = [
         "How much is luck: every trial ran once, all with one seed. Differences of a few tenths between trials may be noise.",
         f"What the best is worth elsewhere: it was chosen as the best of {len(facts.records)} by the same images that it is "
@@ -82,9 +87,7 @@ def limits(facts: Facts) -> list[str]:
             f"Cause: importances describe {facts.importances.trials} trials that a sampler chose, at iteration "
             f"{facts.importances.step}; what matters at full length may differ."
         )
-    left = facts.settings.trials - sum(record.outcome is not None for record in facts.records)
-    if left > 0:
-        said.append(f"The end: {left} of {facts.settings.trials} trials have not finished.")
+    said += unfinished
     if facts.confirm is None:
         name = facts.folder.root
         said.append(
@@ -157,7 +160,7 @@ def _made_with(facts: Facts) -> list[tuple[str, str]]:
     settings, ran_on = facts.settings, facts.environment
     rows = [
         *facts.data.items(),
-        ("seed", f"{settings.seed}, of the sampler and of every run"),
+        ("seed", f"{settings.seed}, of the sampler and of every run" if facts.recipe is None else "each row's"),
         ("search", f"{settings.sampler}, {settings.scheduler}, levels {', '.join(map(str, settings.levels))}"),
     ]
     if not ran_on:
