@@ -14,6 +14,7 @@ from ctt_ray import methods
 from ctt_ray.config import ConfigError, RunConfig
 from ctt_ray.placement import layout
 from ctt_ray.plan import Plan
+from ctt_ray.train.alarm import alarms, remembered
 from ctt_ray.train.asks import Ask
 from ctt_ray.train.built import built_hash, differences
 from ctt_ray.train.session import Interrupted, Metrics, Moved, Session
@@ -80,6 +81,7 @@ class Progress:
         self._engine, self._data = engine, _data_facts(stream)
         self._stream, self._place = stream, stream.state()
         self.metrics, self._best, self._spent = extra["metrics"], extra["best"], extra["seconds"]
+        self._before: Metrics = extra.get("before", {})  # the last report, as far as alarms read it
         self._started = time.monotonic()  # for the metrics only: nothing is decided by it
 
     @classmethod
@@ -119,6 +121,8 @@ class Progress:
         self.metrics = {**facts, **losses, **scores}
         self._best = _better(self._best, self.metrics)
         self.metrics |= self._best
+        self.metrics |= alarms(self._before, self.metrics)
+        self._before = remembered(self.metrics)
 
     @property
     def writer(self) -> Callable[[Path], None] | None:
@@ -128,7 +132,13 @@ class Progress:
     def _save(self, folder: Path) -> None:
         """`metrics` are this iteration's own, none between two reports: a checkpoint's score is what its networks scored."""
         own = self.metrics if self.metrics.get("iteration") == self._engine.iteration else {}
-        parts = {"metrics": own, "best": self._best, "seconds": self.seconds, "data": self._data}
+        parts = {
+            "metrics": own,
+            "best": self._best,
+            "before": self._before,
+            "seconds": self.seconds,
+            "data": self._data,
+        }
         self._engine.save(folder, {"stream": self._place, **parts})
 
 

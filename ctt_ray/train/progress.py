@@ -1,7 +1,8 @@
-"""One plain line a report."""
+"""One plain line a report, and a warning under it where an alarm was raised."""
 
 from __future__ import annotations
 
+from ctt_ray.train.alarm import COLLAPSED, COUPLED
 from ctt_ray.train.session import WAIT, Metrics
 
 SHORT = {"contrast_high": "hc", "contrast_low": "lc"}
@@ -30,7 +31,8 @@ def line(metrics: Metrics) -> str:
     if WAIT in metrics:
         parts.append(f"data {1000 * float(metrics[WAIT]):.0f} ms a step")
     parts.append(f"{metrics['seconds']:.0f} s")
-    return " · ".join(parts)
+    warnings = [f"\nwarning: {key}: {metrics[key]}" for key in (COLLAPSED, COUPLED) if key in metrics]
+    return " · ".join(parts) + "".join(warnings)
 
 
 def _is_network(key: str) -> bool:

@@ -65,6 +65,8 @@ class TuneArgs(Frozen):
     """Values a range in a grid; choices stay as they are."""
     scheduler: Scheduler = "asha"
     """asha and median stop weak trials early; none runs each to its end."""
+    stop_collapsed: bool = False
+    """Stop a trial whose run has raised the alarm that its pseudo-labels have collapsed; else it is only told."""
     objectives: tuple[Objective, ...] = ("miou",)
     """miou, or miou cost: the front of both (cost: device-seconds of a trial)."""
     study: str = ""
@@ -133,6 +135,7 @@ def plan(args: TuneArgs) -> Plan:
         objectives=args.objectives,
         grid_levels=args.grid_levels,
         rehearsal=choice.rehearsal,
+        stop_collapsed=args.stop_collapsed,
         trials=total.trials,
         added=stored.added if stored else 0,
     )

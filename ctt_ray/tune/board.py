@@ -109,7 +109,8 @@ def judge(record: Record, *, iterations: int, error: str, pruned: bool) -> Outco
     if at >= iterations:
         return ended
     if pruned:
-        return replace(ended, state="pruned", reason=f"stopped early at {at} of {iterations}")
+        why = f", collapsed: {record.collapsed}" if record.collapsed else ""
+        return replace(ended, state="pruned", reason=f"stopped early at {at} of {iterations}{why}")
     return replace(
         ended, state="failed", miou=None, reason=f"it ended at {at} of {iterations} iterations", kind="error"
     )

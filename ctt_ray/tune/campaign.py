@@ -12,6 +12,7 @@ from pathlib import Path
 
 import optuna
 from ray import tune
+from ray.tune.stopper import CombinedStopper
 
 from ctt_ray.cli import ClusterError, HaltedError
 from ctt_ray.train.session import LOOP, Interrupted, Run
@@ -20,6 +21,7 @@ from ctt_ray.tune import (
     alive,
     attempts,
     budget,
+    collapse,
     environment,
     failures,
     ledger,
@@ -170,6 +172,8 @@ def _round(campaign: Campaign, deadline: float | None, steering: Steering) -> Bo
     folder, settings = campaign.folder, campaign.settings
     shutil.rmtree(folder.scratch, ignore_errors=True)
     board = steering.follow(_board(campaign))
+    collapsed = collapse.Collapse(board, on=settings.stop_collapsed)
+    collapsed.catch_up()
     early = scheduler.make_scheduler(board, settings)
     searcher = StudySearcher(
         board, _study(campaign, board), campaign.space, settings, concurrent=campaign.room.concurrent
@@ -188,7 +192,7 @@ def _round(campaign: Campaign, deadline: float | None, steering: Steering) -> Bo
             run_config=tune.RunConfig(
                 name="tune",
                 storage_path=str(folder.scratch),
-                stop=ender,
+                stop=CombinedStopper(ender, collapsed),
                 callbacks=[
                     ender,
                     Attached(),

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ctt_ray.config import ConfigError
+from ctt_ray.train.alarm import COLLAPSED
 from ctt_ray.train.session import SCORE, Metrics, read_results
 from ctt_ray.tune import attempts
 
@@ -76,6 +77,11 @@ class Record:
     @property
     def miou(self) -> float | None:
         return float(self.lines[-1][SCORE]) if self.lines else None
+
+    @property
+    def collapsed(self) -> str:
+        """Why its last report says that its pseudo-labels have collapsed, or nothing."""
+        return str(self.lines[-1].get(COLLAPSED, "")) if self.lines else ""
 
     @property
     def seconds(self) -> float:

@@ -70,7 +70,8 @@ class Progress(Unsaved, Callback):
         for id in self.board.live.values():
             record = self.board.record(id)
             score = "" if record.miou is None else f"  mIoU {record.miou:.2f}"
-            lines.append(f"  running {id}  {record.iteration}/{self.board.iterations}{score}")
+            collapsed = "  collapsed" if record.collapsed else ""
+            lines.append(f"  running {id}  {record.iteration}/{self.board.iterations}{score}{collapsed}")
         if self.board.stopping:
             lines.append(f"stopping: {self.board.stopping}")
         return lines + list(self._lines)
@@ -94,7 +95,8 @@ def ended(record: Record, iterations: int) -> str:
     if state(record) == "failed":
         assert record.outcome is not None
         return f"trial {record.id} failed: {record.outcome.reason}"
-    return f"trial {state(record)} {described(record, iterations)}"
+    why = f"  collapsed: {record.collapsed}" if record.collapsed else ""
+    return f"trial {state(record)} {described(record, iterations)}{why}"
 
 
 def described(record: Record, iterations: int, at: Standing | None = None) -> str:

@@ -142,7 +142,7 @@ def as_table(records: Sequence[Record], settings: Settings, *, every: bool = Fal
             number(record.miou),
             f"{record.iteration}/{settings.iterations}",
             number(there),
-            state(record),
+            state(record) + (", collapsed" if record.collapsed else ""),
             *((f"{objectives.cost(record):.0f} s", "*" if record.id in on_front else "") if two else ()),
         ]
         table.add_row(*cells, *(short(record.issued.values.get(name)) for name in names))

@@ -32,6 +32,7 @@ class Settings(Frozen):
     objectives: tuple[Objective, ...] = ("miou",)
     grid_levels: int = Field(3, ge=2)
     rehearsal: bool = False
+    stop_collapsed: bool = False
     trials: int = Field(ge=1)
     added: int = Field(0, ge=0)
 

@@ -17,7 +17,7 @@ from ctt_ray.tune.settings import Settings, current_total
 
 State = Literal["running", "stopped", "finished", "not started"]
 ENDS = ("complete", "pruned", "failed")
-MOST = 12  # running trials that are listed
+MOST = 12  # running trials that are listed, and collapsed ones
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,16 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Collapsed:
+    """A trial whose last report says so, whether it was stopped for it or not."""
+
+    trial: str
+    state: str
+    iteration: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Status:
     """What a campaign's folder says now. since: seconds since 1970, 0 if unknown · counts: trials by state."""
 
@@ -59,6 +69,7 @@ class Status:
     hours: dict[str, Any] | None
     hours_said: str
     running: list[Running] = field(default_factory=list)
+    collapsed: list[Collapsed] = field(default_factory=list)
 
     @property
     def finished(self) -> int:
@@ -100,6 +111,11 @@ def look(folder: Folder, settings: Settings, now: float | None = None) -> Status
         hours=asdict(ledger.total(entries)) if entries else None,
         hours_said=ledger.line(entries) if entries else "",
         running=[Running(record.id, record.iteration, fidelity.last(record)) for record in running],
+        collapsed=[
+            Collapsed(record.id, results.state(record), record.iteration, record.collapsed)
+            for record in records
+            if record.collapsed
+        ],
     )
 
 
@@ -130,6 +146,9 @@ def lines(found: Status) -> list[str]:
     said += [_running(trial, found.iterations) for trial in found.running[:MOST]]
     if len(found.running) > MOST:
         said.append(f"            and {len(found.running) - MOST} more")
+    said += [f"collapsed   {one.trial}  {one.state} at {one.iteration}: {one.why}" for one in found.collapsed[:MOST]]
+    if len(found.collapsed) > MOST:
+        said.append(f"            and {len(found.collapsed) - MOST} more")
     return said + (["            REHEARSAL on built-in data"] if found.rehearsal else [])
 
 

@@ -1,7 +1,8 @@
 """A campaign whose runs compute a formula instead of training: python analytic.py FOLDER TRIALS [SECONDS A STEP].
 
 Started by test_campaign.py as its own process, so that it can be killed and so that Ray is its alone. Trials 0003 (if
-`broken` stands in the folder) raise or train something else than was sampled; with `twins` there, two trials are alike.
+`broken` stands in the folder) raise or train something else than was sampled; with `twins` there, two trials are alike; with
+`collapses`, the teacher of phi 0.25 says one class from iteration 20 on, and nothing else stops trials.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from ctt_ray import cli
 from ctt_ray.config import RunConfig, with_values
 from ctt_ray.engine.agreement import Agreement
+from ctt_ray.train.alarm import alarms
 from ctt_ray.train.asks import Ask
 from ctt_ray.train.session import Interrupted, Metrics, Session
 from ctt_ray.tune import budget
@@ -40,14 +42,16 @@ def main(root: Path, trials: int, pause: float) -> int:
     folder = Folder(root)
     points = TWINS if (root / "twins").exists() else POINTS
     space = Space("analytic", "", {"iterations": ITERATIONS, "report_every": EVERY}, suggest, points, Fidelity(8, 1, 2))
-    asked = settings_of.settle(space, with_values(RunConfig(), space.base), trials=trials)
-    broken = (root / "broken").exists()
+    broken, collapses = (root / "broken").exists(), (root / "collapses").exists()
+    chosen = {"scheduler": "none", "stop_collapsed": True} if collapses else {}
+    asked = settings_of.settle(space, with_values(RunConfig(), space.base), trials=trials, **chosen)
 
     def run(config: RunConfig, session: Session) -> Metrics:
         start = session.resume_from()
         at = 0 if start is None else json.loads((start / "state.json").read_text())["iteration"]
         agreement = Agreement()
         metrics: Metrics = {}
+        before: Metrics = {}
         while at < config.optim.iterations:
             at += 1
             time.sleep(pause)
@@ -60,6 +64,10 @@ def main(root: Path, trials: int, pause: float) -> int:
                     metrics["config_hash"] = RunConfig().hash()
                 if at % EVERY == 0:
                     metrics["miou"] = 60 * (1 - math.exp(-at / 30)) - 4 * abs(math.log10(config.optim.lr) + 2)
+                    if collapses and config.params.phi == 0.25 and at >= 20:
+                        metrics |= {"miou": 3.0, "labels/top_share": 0.6, "pseudo/top_share/t0": 0.999}
+                        metrics |= alarms(before, metrics)
+                    before = metrics
                 session.report(
                     metrics, lambda place, at=at: (place / "state.json").write_text(json.dumps({"iteration": at}))
                 )

@@ -99,6 +99,28 @@ def test_a_campaign_stops_weak_trials_reuses_its_processes_and_survives_broken_r
     assert cli.read_config(folder.best).hash() == top.issued.config_hash
 
 
+def test_a_trial_that_collapses_is_stopped_and_told_as_pruned(tmp_path: Path) -> None:
+    """At 20 its teacher says one class, at 30 it still does: stopped there, with its score and the reason."""
+    folder = Folder(tmp_path / "camp")
+    folder.root.mkdir()
+    (folder.root / "collapses").touch()
+    _, said = finish(start(folder, 3))
+    records = folder.records()
+    assert [(state(record), record.iteration) for record in records] == [
+        ("complete", 80),
+        ("pruned", 30),
+        ("complete", 80),
+    ]
+    outcome = records[1].outcome
+    assert outcome is not None and outcome.miou == 3.0
+    assert outcome.reason.startswith(
+        "stopped early at 30 of 80, collapsed: t0 says one class on 99.90% and then 99.90%"
+    )
+    assert "trial pruned 0001  mIoU 3.00 at 30/80" in said and "collapsed: t0 says one class" in said
+    told = study_of(folder).trials[1]
+    assert told.state == TrialState.PRUNED and told.value == 3.0 and "collapsed" in told.user_attrs["reason"]
+
+
 def test_a_kill_in_the_middle_and_a_stop_lose_nothing(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "camp")
     killed = start(folder, 6, pause=0.03)
