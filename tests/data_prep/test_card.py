@@ -76,7 +76,8 @@ def test_leaks_are_told_when_they_were_looked_for(scenes: Path) -> None:
     find_leaks(scenes, group="prefix:[a-z]+", say=lambda line: None)
     found = json.loads((scenes / LEAKS).read_text())["between"][0]
     assert f"| train, val | 0 | {found['near']} | - |" in said()
-    (scenes / LEAKS).write_text(json.dumps({"data_hash": "another"}))
+    record = json.loads((scenes / LEAKS).read_text())
+    (scenes / LEAKS).write_text(json.dumps({**record, "data_hash": "another"}))
     assert "Not looked for yet" in said()
 
 

@@ -142,3 +142,16 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert all(name in text for name in (*SOURCES, "split", "verify", "leaks", "show", "card"))
+
+
+def test_options_say_what_the_code_does() -> None:
+    """The options stay light, so they repeat these."""
+    from typing import get_type_hints
+
+    from data_prep.labelled.exporting import Format
+    from data_prep.leaks.find import NEAR
+    from data_prep.options import LeakOptions, SplitOptions
+    from data_prep.splits import BalanceKind
+
+    hints = get_type_hints(SplitOptions)
+    assert (hints["format"], hints["balance"]) == (Format, BalanceKind) and LeakOptions.near == NEAR

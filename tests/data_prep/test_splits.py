@@ -10,11 +10,35 @@ import numpy as np
 import pytest
 
 from data_prep.errors import UsageError
+from data_prep.labelled import pool
 from data_prep.labelled.balance import share_distance
 from data_prep.labelled.book import split_hash
-from data_prep.labelled.pool import count_pixels, usable_masks
+from data_prep.labelled.pool import usable_masks
+from data_prep.pictures import read_labels
 from data_prep.schema import DataError, load_labelled_split, load_manifest
+from data_prep.shards import column, open_shard, picture_bytes
 from data_prep.splits import How, make_nested, make_split
+
+
+def counts_of(data: Path) -> dict[str, np.ndarray]:
+    """Pixels of each of the ten classes in every mask of train, one comparison a class."""
+    found = {}
+    for shard in load_manifest(data).splits["train"].shards:
+        table = open_shard(data / shard.file)
+        for row, name in enumerate(column(table, "id")):
+            mask = read_labels(picture_bytes(table, "mask", row) or b"", name)
+            found[name] = np.array([(mask == index).sum() for index in range(10)])
+    return found
+
+
+def test_pixels_are_counted_and_progress_is_told(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "TOLD", 2)
+    said: list[str] = []
+    wanted = ["train_000003", "train_000009", "train_000020"]
+    counts = pool.count_pixels(scenes, load_manifest(scenes), wanted, said.append)
+    assert sorted(counts) == wanted and said == ["pixels of 2 of 3 masks counted"]
+    for name, slow in counts_of(scenes).items():
+        assert name not in counts or counts[name].tolist() == slow.tolist()
 
 
 def test_a_split_file_and_its_table(scenes: Path) -> None:
@@ -28,7 +52,7 @@ def test_a_split_file_and_its_table(scenes: Path) -> None:
     assert made.train_rows == len(rows) == 24
     table = made.table()
     assert table[0].endswith("6 labelled, 18 unlabelled")
-    pixels = sum(count_pixels(scenes, manifest, read.ids, print).values())
+    pixels = sum(counts_of(scenes)[name] for name in read.ids)
     shares = pixels[0] / pixels.sum(), manifest.splits["train"].pixels[0] / sum(manifest.splits["train"].pixels)
     assert table[2].split() == ["ground", str(read.images_per_class[0]), "24", *(f"{share:.2%}" for share in shares)]
     assert made.distance == pytest.approx(share_distance(pixels.tolist(), manifest.splits["train"].pixels))
@@ -132,6 +156,16 @@ def test_each_split_lies_inside_the_next(scenes: Path, how: How) -> None:
             set(made.split.ids) for made in make_nested(scenes, ["3", "1/4", "13"], seed=seed, how=how)
         )
         assert small < middle < large and len(small) <= 3 and len(middle) <= 6 and len(large) <= 13
+
+
+def test_nested_groups_of_uneven_sizes(scenes: Path) -> None:
+    """Groups of 7, 3, 10 and 4: alone, the larger amounts would often do without the group of 3."""
+    how = How(group="prefix:train_0000(?:0[0-6]|0|1|2)")
+    for seed in range(4):
+        made = make_nested(scenes, ["3", "10", "14"], seed=seed, how=how)
+        small, middle, large = (set(each.split.ids) for each in made)
+        assert small < middle <= large and [each.split.name[-7:] == "_nested" for each in made] == [False, True, True]
+        assert made[1].split.rule.endswith(f"grown from {made[0].split.name}")
 
 
 def test_inside_another_split(scenes: Path) -> None:

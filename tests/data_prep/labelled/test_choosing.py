@@ -167,6 +167,16 @@ def test_groups_are_taken_whole(content_seed: int, count: int, sizes: int, balan
         assert all(unit.size > count - len(chosen) for unit in units if unit.name not in taken)
 
 
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_groups_grow_from_what_is_chosen(content_seed: int, count: int, sizes: int) -> None:
+    counts = drawn(content_seed, 40, 6)
+    rng = np.random.default_rng(content_seed)
+    units = units_of(present_of(counts), {name: f"g{rng.integers(0, sizes) * rng.integers(0, 2)}" for name in counts})
+    inner = choose(units, count // 2 + 1, 1)
+    assert set(inner) <= set(choose(units, max(count, len(inner)), 0, start=inner))
+
+
 def test_what_a_unit_is() -> None:
     counts = {"a": np.array([1, 2]), "b": np.array([0, 5]), "c": np.array([4, 0])}
     one, two = units_of(present_of(counts), {"a": "x", "b": "y", "c": "x", "bare": "y"}, counts)
