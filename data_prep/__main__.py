@@ -1,20 +1,22 @@
 """`python -m data_prep {SOURCE,split,verify,leaks,show,card}`: the one place of this package that parses.
 
 stdout = the result (`--json`: as JSON), stderr = progress. Exit codes: 0 done · 2 usage or configuration ·
-3 data check failed · 4 the disk said no · 75 interrupted, the same command goes on · 130 interrupted before any work.
+3 data check failed · 4 the machine said no · 75 interrupted, the same command goes on · 130 interrupted before any work.
 Heavy imports happen inside the commands: `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import tyro
 
-from data_prep.errors import UsageError
+from data_prep.errors import UsageError, WorkerDied
 from data_prep.options import CardOptions, LeakOptions, ShowOptions, SplitOptions, VerifyOptions, WriteOptions
 from data_prep.schema import DataError
 from data_prep.sources import SOURCES
@@ -43,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = error.filename or "the disk"
         return _fail(f"{where}: {error.strerror or error}. Make room or give rights, then run it again.", 4)
+    except WorkerDied as error:
+        return _fail(error, 4)
     except KeyboardInterrupt:
         return _fail("interrupted before anything was saved.", 130)
 
@@ -57,13 +61,16 @@ def _prepare_command(kind: type[Source]) -> Callable[..., int]:
 
 
 def _prepare(source: Source, write: WriteOptions) -> int:
+    from data_prep.console import counter
     from data_prep.prepare import prepare
     from data_prep.progress import load_progress
 
     try:
-        prepared = prepare(source.open(), write, _say)
+        with _terminable(), counter(_say) as shown:
+            prepared = prepare(source.open(), write, _say, shown)
     except KeyboardInterrupt:
-        if load_progress(write.out) is None:
+        saved = load_progress(write.out)
+        if saved is None or not saved.parts:
             raise
         return _fail("interrupted; the same command goes on where it stopped.", 75)
     manifest = prepared.manifest
@@ -85,6 +92,16 @@ def _prepare(source: Source, write: WriteOptions) -> int:
         lines.append(f"{manifest.quarantined} quarantined: see {write.out / 'quarantine.csv'}")
     lines.append(f"{len(manifest.classes)} classes, content hash {manifest.content_hash[:12]}")
     return _print(result, lines, write.json)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM, with which schedulers and machines end a process, means what Control-C means."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _split(options: SplitOptions) -> int:

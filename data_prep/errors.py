@@ -1,10 +1,14 @@
-"""The two mistakes beside DataError (schema.py): a wrong argument, and one bad file that the run survives."""
+"""The mistakes beside DataError (schema.py): a wrong argument, one bad file that the run survives, a process that died."""
 
 from __future__ import annotations
 
 
 class UsageError(Exception):
     """An argument makes no sense; the command line turns it into exit code 2."""
+
+
+class WorkerDied(Exception):
+    """A worker process is gone; what was finished stays. The command line turns it into exit code 4."""
 
 
 class BadItem(Exception):
@@ -14,3 +18,6 @@ class BadItem(Exception):
         super().__init__(f"{file}: {reason}")
         self.file = file
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BadItem], tuple[str, str]]:
+        return BadItem, (self.file, self.reason)  # an exception is pickled with its text alone

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 CHUNK = 1 << 20
+PARTIAL = ".partial"  # ending of a file that is not whole yet
 
 
 def sha256_of(path: Path) -> str:
@@ -37,6 +38,10 @@ def write_whole(path: Path, text: str) -> None:
 def write_whole_bytes(path: Path, data: bytes) -> None:
     """The same for bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import tyro
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of CPU time in a period, or "max"
+
+
+def cpus() -> int:
+    """The CPUs that this process may use: those of its affinity, and in a container no more than its quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = QUOTA.read_text().split()
+        return max(1, min(count, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return count
 
 
 @dataclass(frozen=True)
@@ -23,8 +36,8 @@ class WriteOptions:
     """Stop at the first bad file (exit 3) instead of writing it to quarantine.csv."""
     overwrite: bool = False
     """Replace another data set that is in the folder."""
-    workers: int = 2
-    """Threads that read and decode; the result does not depend on it."""
+    workers: int = field(default_factory=cpus)
+    """Processes that read and decode, default: one a CPU; the result does not depend on it."""
     json: bool = False
     """Print the result as JSON."""
 

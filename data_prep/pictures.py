@@ -18,6 +18,7 @@ Labels = npt.NDArray[np.uint8]
 
 JPEG_QUALITY = 95
 PNG_COMPRESSION = 6  # the smallest that is still fast; fixed, since shards are compared byte by byte
+SHRINKING = 2  # raise it when --short-side gives other pixels: prepared folders then know that they are of another set
 ORIENTATION = 0x0112  # EXIF tag
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
@@ -111,10 +112,19 @@ def to_train_ids(raw_HW: Labels, table: Mapping[int, int], file: str, classes: i
 
 
 def store_mask(train_HW: Labels, size: tuple[int, int]) -> Labels:
-    """The mask at the size its image is stored in, by nearest neighbour."""
+    """The mask at the size its image is stored in: the value at the centre of each area that the image averages.
+
+    In whole numbers, for OpenCV's INTER_NEAREST takes the area's corner, up to half a stored pixel beside it, and its
+    INTER_NEAREST_EXACT either neighbour where the centre lies between two."""
     if train_HW.shape == size:
         return train_HW
-    return np.asarray(cv2.resize(train_HW, size[::-1], interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    rows, columns = (_centres(of, to) for of, to in zip(train_HW.shape, size, strict=True))
+    return train_HW[rows][:, columns]
+
+
+def _centres(of: int, to: int) -> npt.NDArray[np.int64]:
+    """Where the centres of `to` equal areas of `of` pixels lie."""
+    return (2 * np.arange(to) + 1) * of // (2 * to)
 
 
 def encode_mask(train_HW: Labels) -> bytes:

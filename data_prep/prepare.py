@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.cut import Say, strictly, write_split
+from data_prep.console import Counter, Lines, Say
+from data_prep.cut import Cutter, strictly
 from data_prep.errors import UsageError
-from data_prep.files import hash_json, write_whole
+from data_prep.files import PARTIAL, hash_json, write_whole
 from data_prep.options import WriteOptions
+from data_prep.pictures import SHRINKING
+from data_prep.pool import mapping
 from data_prep.progress import Part, Progress, load_progress, still_whole
-from data_prep.rows import Recipe
+from data_prep.rows import Builder, Recipe, one_thread
 from data_prep.schema import MANIFEST, SCHEMA_VERSION, DataError, Manifest, Split, load_manifest
 from data_prep.sources.raw import RawItem, RawSet
 
@@ -28,24 +33,30 @@ class Prepared:
     up_to_date: bool
 
 
-def prepare(raw: RawSet, write: WriteOptions, say: Say) -> Prepared:
-    """Write the data set, or continue an interrupted run, or find it up to date. Raises DataError, UsageError."""
+def prepare(raw: RawSet, write: WriteOptions, say: Say, counter: Counter | None = None) -> Prepared:
+    """Write the data set, or continue an interrupted run, or find it up to date. counter: the default says plain lines.
+
+    Raises DataError, UsageError, and WorkerDied where a worker process is gone (the same call goes on)."""
     _check_options(write)
     for split, items in raw.splits.items():
         if not items:
             raise DataError(f"split '{split}' of {raw.name} is empty. Add images for it, or drop the split.")
     splits = {split: sorted(items, key=lambda item: item.id) for split, items in raw.splits.items()}
-    options = {**raw.options, "short_side": write.short_side, "shard_mib": write.shard_mib}
+    options = {**raw.options, **_shaping(write)}
     fingerprint = _fingerprint(raw, options, splits)
-    progress, manifest = _where_it_stands(write, fingerprint)
+    progress, manifest = _where_it_stands(write, fingerprint, splits)
     if manifest is not None:
         return Prepared(manifest, up_to_date=True)
     write.out.mkdir(parents=True, exist_ok=True)
     for note in raw.notes:
         say(note)
+    progress.save(write.out)
     recipe = Recipe(raw.label_table, len(raw.classes), write.short_side, raw.colours)
-    for split, items in splits.items():
-        write_split(split, items, recipe, write, progress, say)
+    todo = sum(len(items) - progress.consumed(split) for split, items in splits.items())
+    with mapping(Builder(recipe), workers=write.workers, tasks=todo, first=one_thread) as build:
+        cutter = Cutter(recipe, write, build, raw.streamed, counter or Lines(say))
+        for split, items in splits.items():
+            cutter.write_split(split, items, progress)
     _write_quarantine(write.out, [part for split in splits for part in progress.of(split)])
     _refuse_empty(progress, splits, write.out)
     manifest = _manifest(raw, options, splits, progress)
@@ -65,31 +76,43 @@ def _check_options(write: WriteOptions) -> None:
     if write.short_side is not None and write.short_side < 16:
         raise UsageError(f"--short-side {write.short_side}: choose 16 pixels or more.")
     if write.workers < 1:
-        raise UsageError(f"--workers {write.workers}: at least one thread is needed.")
+        raise UsageError(f"--workers {write.workers}: at least one process is needed.")
     if write.out.exists() and not write.out.is_dir():
         raise UsageError(f"--out {write.out} is a file: name a folder.")
 
 
+def _shaping(write: WriteOptions) -> dict[str, object]:
+    """The options that shape the shards. A set that nothing shrinks does not depend on how masks are shrunk."""
+    shaping: dict[str, object] = {"short_side": write.short_side, "shard_mib": write.shard_mib}
+    return shaping if write.short_side is None else {**shaping, "shrinking": SHRINKING}
+
+
 def _fingerprint(raw: RawSet, options: dict[str, object], splits: dict[str, list[RawItem]]) -> str:
     """What this run would read: options and every file's name, size and time. Not part of the content hash."""
-    listing = {split: [(item.id, item.signature) for item in items] for split, items in splits.items()}
-    return hash_json([SCHEMA_VERSION, raw.name, raw.classes, options, listing])
+    listing = hashlib.sha256()
+    for split, items in splits.items():
+        for item in items:
+            listing.update(f"{split}\0{item.id}\0{item.signature}\0".encode(errors="surrogateescape"))
+    return hash_json([SCHEMA_VERSION, raw.name, raw.classes, options, listing.hexdigest()])
 
 
-def _where_it_stands(write: WriteOptions, fingerprint: str) -> tuple[Progress, Manifest | None]:
+def _where_it_stands(
+    write: WriteOptions, fingerprint: str, splits: dict[str, list[RawItem]]
+) -> tuple[Progress, Manifest | None]:
     """What is done already. A folder that holds another data set is an error unless --overwrite clears it."""
     before = load_progress(write.out)
     finished = (write.out / MANIFEST).is_file()
     if before is not None and before.fingerprint == fingerprint:
         progress = still_whole(before, write.out)
         _refuse_quarantined(progress, write.strict)
-        if finished and len(progress.parts) == len(before.parts):
-            return progress, load_manifest(write.out)
+        if finished and all(progress.consumed(split) == len(items) for split, items in splits.items()):
+            with suppress(DataError):  # a manifest that a crash of the machine left unreadable is written again
+                return progress, load_manifest(write.out)
         (write.out / MANIFEST).unlink(missing_ok=True)  # it names a shard that is gone
         return progress, None
     if finished and not write.overwrite:
         raise DataError(
-            f"{write.out} holds a data set made from other files or with other options. "
+            f"{write.out} holds a data set made from other files, with other options or by another release. "
             "Name another --out, or pass --overwrite to replace it."
         )
     if finished or before is not None:
@@ -107,7 +130,7 @@ def _refuse_quarantined(progress: Progress, strict: bool) -> None:
 def _clear(out: Path) -> None:
     """Remove what an earlier preparation wrote, the manifest first. Split files stay; verify calls them stale."""
     (out / MANIFEST).unlink(missing_ok=True)
-    for path in [*out.glob("*-[0-9][0-9][0-9][0-9][0-9].arrow"), *out.glob("*.arrow.partial")]:
+    for path in [*out.glob("*-[0-9][0-9][0-9][0-9][0-9].arrow"), *out.glob(f"*.arrow{PARTIAL}")]:
         path.unlink()
 
 

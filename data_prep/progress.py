@@ -1,4 +1,8 @@
-"""What a running preparation remembers: finished shards with their counts. Read again after an interruption."""
+"""What a running preparation remembers: finished shards with their counts. Read again after an interruption.
+
+The file has a line for the fingerprint and one for each part. A part is appended, so that a thousand shards cost a thousand
+lines; a line that a kill cut off is not there when the file is read.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 from data_prep.files import sha256_of, write_whole
 from data_prep.schema import Shard
 
-PROGRESS = "progress.json"
+PROGRESS = "progress.jsonl"
 
 
 @dataclass
@@ -37,19 +41,37 @@ class Progress:
     parts: list[Part] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
-        write_whole(folder / PROGRESS, json.dumps(asdict(self), indent=1) + "\n")
+        """Write the file anew, without what was cut off or is no longer true."""
+        lines = [{"fingerprint": self.fingerprint}, *(asdict(part) for part in self.parts)]
+        write_whole(folder / PROGRESS, "".join(map(_line, lines)))
+
+    def add(self, part: Part, folder: Path) -> None:
+        """Remember a part, in the saved file too."""
+        self.parts.append(part)
+        with (folder / PROGRESS).open("a", encoding="utf-8") as stream:
+            stream.write(_line(asdict(part)))
 
     def of(self, split: str) -> list[Part]:
         return [part for part in self.parts if part.split == split]
 
+    def consumed(self, split: str) -> int:
+        """Items of the split that are done."""
+        return max((part.consumed for part in self.of(split)), default=0)
+
 
 def load_progress(folder: Path) -> Progress | None:
-    """The progress file of a folder; None where there is none or it cannot be read (then the work starts again)."""
+    """The progress of a folder up to its last whole line; None where there is none (then the work starts again)."""
     try:
-        raw = json.loads((folder / PROGRESS).read_text())
-        return Progress(raw["fingerprint"], [_part(part) for part in raw["parts"]])
-    except (OSError, ValueError, KeyError, TypeError):
+        lines = (folder / PROGRESS).read_text(encoding="utf-8").splitlines(keepends=True)
+        progress = Progress(json.loads(lines[0])["fingerprint"])
+    except (OSError, ValueError, LookupError, TypeError):
         return None
+    for line in lines[1:]:
+        try:
+            progress.parts.append(_part(json.loads(line)))
+        except (ValueError, LookupError, TypeError):
+            break
+    return progress
 
 
 def still_whole(progress: Progress, folder: Path) -> Progress:
@@ -66,6 +88,10 @@ def still_whole(progress: Progress, folder: Path) -> Progress:
 
 def _is_whole(path: Path, shard: Shard) -> bool:
     return path.is_file() and path.stat().st_size == shard.bytes and sha256_of(path) == shard.sha256
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, separators=(",", ":")) + "\n"
 
 
 def _part(raw: dict[str, object]) -> Part:

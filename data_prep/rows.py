@@ -1,21 +1,19 @@
-"""Raw items → stored rows, in order, on a few threads; bad ones come out as BadItem."""
+"""A raw item → a stored row: read, checked, encoded; a bad one comes out as BadItem."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 
+import cv2
 import numpy as np
 
 from data_prep.errors import BadItem
 from data_prep.pictures import Labels, encode_mask, read_labels, store_image, store_mask, to_train_ids
 from data_prep.schema import VOID
 from data_prep.shards import Row
-from data_prep.sources.raw import RawItem
-
-CHUNK = 64  # items in flight: bounds the memory, whatever the size of the data set
+from data_prep.sources.raw import Fault, RawItem, RawPair
 
 
 @dataclass(frozen=True)
@@ -36,27 +34,44 @@ class Recipe:
     colours: Mapping[tuple[int, int, int], int] | None = None
 
 
-def build_rows(items: Sequence[RawItem], recipe: Recipe, workers: int) -> Iterator[Built | BadItem]:
-    """One result an item, in the items' order."""
-    queue = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
-        while chunk := list(islice(queue, CHUNK)):
-            yield from pool.map(lambda item: _build(item, recipe), chunk)
+@dataclass(frozen=True)
+class Builder:
+    """RawItem → row, or why there is none; worker processes get it as it is."""
+
+    recipe: Recipe
+
+    def __call__(self, item: RawItem) -> Built | BadItem:
+        try:
+            return _build(item, self.recipe)
+        except BadItem as bad:
+            return bad
 
 
-def _build(item: RawItem, recipe: Recipe) -> Built | BadItem:
-    try:
-        pair = item.read()
-        image, size = store_image(pair.image, pair.image_file, recipe.short_side)
-        if pair.mask is None:
-            return Built(Row(item.id, image.data, None, image.height, image.width, None), None)
-        raw = read_labels(pair.mask, pair.mask_file, recipe.colours)
-        if raw.shape != size:
-            raise BadItem(pair.mask_file, f"size mismatch: mask {_size(raw.shape)}, image {_size(size)} (HxW)")
-        train_ids = to_train_ids(raw, recipe.label_table, pair.mask_file, recipe.classes)
-        mask = store_mask(train_ids, (image.height, image.width))
-    except BadItem as bad:
-        return bad
+def one_thread() -> None:
+    """What a worker process does first: the processes share the machine, so OpenCV starts no threads in them."""
+    cv2.setNumThreads(1)
+
+
+def fetched(items: Iterable[RawItem]) -> Iterator[RawItem]:
+    """The same items, read in this process: for streams, which no other one can read."""
+    for item in items:
+        try:
+            read: Callable[[], RawPair] = partial(RawPair, *item.read())
+        except BadItem as bad:
+            read = Fault(bad)
+        yield RawItem(item.id, read, item.signature)
+
+
+def _build(item: RawItem, recipe: Recipe) -> Built:
+    pair = item.read()
+    image, size = store_image(pair.image, pair.image_file, recipe.short_side)
+    if pair.mask is None:
+        return Built(Row(item.id, image.data, None, image.height, image.width, None), None)
+    raw = read_labels(pair.mask, pair.mask_file, recipe.colours)
+    if raw.shape != size:
+        raise BadItem(pair.mask_file, f"size mismatch: mask {_size(raw.shape)}, image {_size(size)} (HxW)")
+    train_ids = to_train_ids(raw, recipe.label_table, pair.mask_file, recipe.classes)
+    mask = store_mask(train_ids, (image.height, image.width))
     histogram = label_histogram(mask)
     present = tuple(index for index, count in enumerate(histogram) if count and index != VOID)
     return Built(Row(item.id, image.data, encode_mask(mask), image.height, image.width, present), histogram)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.files import sha256_of
+from data_prep.files import PARTIAL, sha256_of
 from data_prep.schema import DataError, Shard
 
 if TYPE_CHECKING:
@@ -74,18 +74,64 @@ def shard_is_full(rows: int, nbytes: int, *, split_items: int, target_bytes: int
     return nbytes >= target_bytes or rows >= -(-split_items // MIN_SHARDS)
 
 
-def write_shard(folder: Path, name: str, rows: Sequence[Row]) -> Shard:
-    """Write rows to folder/name (temporary name, then rename) and return its record."""
-    import pyarrow as pa
+class ShardWriter:
+    """One shard that is being written, a record batch at a time; it gets its name when it is whole."""
 
-    path = folder / name
-    partial = folder / (name + ".partial")
-    with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema()) as writer:
-        for start in range(0, len(rows), BATCH_ROWS):
-            writer.write_batch(_batch(rows[start : start + BATCH_ROWS]))
-    record = Shard(file=name, rows=len(rows), bytes=partial.stat().st_size, sha256=sha256_of(partial))
-    os.replace(partial, path)
-    return record
+    def __init__(self, folder: Path, name: str) -> None:
+        """Touches no file yet: whoever has a writer can drop it, wherever an interrupt comes."""
+        self.name = name
+        self._path, self._partial = folder / name, folder / (name + PARTIAL)
+        self._open: tuple[Any, Any] | None = None  # file, writer
+        self._batch: list[Row] = []
+        self.rows = 0
+        self.nbytes = 0  # of the pictures
+
+    def add(self, row: Row) -> None:
+        self.rows += 1
+        self.nbytes += row.nbytes
+        self._batch.append(row)
+        if len(self._batch) == BATCH_ROWS:
+            self._flush()
+
+    def finish(self) -> Shard:
+        """Close the file, give it its name and return its record."""
+        self._flush()
+        for file in reversed(self._opened()):
+            file.close()
+        record = Shard(self.name, self.rows, self._partial.stat().st_size, sha256_of(self._partial))
+        os.replace(self._partial, self._path)
+        return record
+
+    def drop(self) -> None:
+        """Leave nothing behind."""
+        self._partial.unlink(missing_ok=True)
+        if self._open:
+            self._open[0].close()  # it may still write: on a full disk it raises
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._opened()[1].write_batch(_batch(self._batch))
+        self._batch.clear()
+
+    def _opened(self) -> tuple[Any, Any]:
+        import pyarrow as pa
+
+        if self._open is None:
+            sink = pa.OSFile(str(self._partial), "wb")
+            self._open = sink, pa.ipc.new_file(sink, schema())
+        return self._open
+
+
+def write_shard(folder: Path, name: str, rows: Iterable[Row]) -> Shard:
+    """Write rows to folder/name (temporary name, then rename) and return its record."""
+    writer = ShardWriter(folder, name)
+    try:
+        for row in rows:
+            writer.add(row)
+        return writer.finish()
+    except BaseException:
+        writer.drop()
+        raise
 
 
 def open_shard(path: Path) -> pa.Table:

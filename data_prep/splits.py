@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data_prep.cut import Say
+from data_prep.console import Say
 from data_prep.errors import UsageError
 from data_prep.labelled.amounts import in_a_name, parse_amount
 from data_prep.labelled.balance import equal, follow

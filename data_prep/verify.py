@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_prep.cut import Say
+from data_prep.console import Say
 from data_prep.errors import BadItem
 from data_prep.files import sha256_of
 from data_prep.labelled.book import split_hash

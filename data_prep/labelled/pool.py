@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cut import Say
+from data_prep.console import Say
 from data_prep.pictures import read_labels
 from data_prep.schema import DataError, Manifest
 from data_prep.shards import column, open_shard, picture_bytes

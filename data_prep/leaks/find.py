@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cut import Say
+from data_prep.console import Say
 from data_prep.errors import UsageError
 from data_prep.files import write_whole
 from data_prep.labelled.groups import group_ids

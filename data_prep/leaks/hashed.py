@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.cut import Say
+from data_prep.console import Say
 from data_prep.errors import BadItem
 from data_prep.leaks.likeness import Hashes, hash_picture
 from data_prep.schema import DataError, Manifest

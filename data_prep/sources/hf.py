@@ -77,6 +77,7 @@ class HuggingFace:
             label_table={index: index for index in range(len(classes))},
             options=options | {"image_column": self.image_column, "label_column": self.label_column},
             notes=tuple(f"{split}: {len(numbers)} rows" for split, numbers in rows.items()),
+            streamed=True,
         )
 
     def _load(self) -> tuple[dict[str, _Part], str, dict[str, object]]:
@@ -110,7 +111,7 @@ class HuggingFace:
             ) from None
 
     def _items(self, split: str, stream: Any, numbers: list[int], identity: str) -> list[RawItem]:
-        tape = Tape(stream, numbers, f"{self.raw}, {split}")
+        tape = Tape(stream, numbers[-1] + 1 if numbers else 0, f"{self.raw}, {split}")
         return [
             RawItem(f"{number:08d}", self._reader(tape, split, number), f"{identity} {split} {number}")
             for number in numbers

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from data_prep.errors import UsageError
 from data_prep.schema import DataError
@@ -50,7 +50,7 @@ class Scenes:
 
     def _item(self, split: str, index: int) -> RawItem:
         name = f"{split}_{index:06d}"
-        return RawItem(name, _reader(self.seed, split, index, self.size, name), signature=name)
+        return RawItem(name, partial(_pair, self.seed, split, index, self.size, name), signature=name)
 
 
 def render(seed: int, split: str, index: int, size: int) -> tuple[bytes, bytes]:
@@ -65,5 +65,5 @@ def render(seed: int, split: str, index: int, size: int) -> tuple[bytes, bytes]:
     return encode_image(image, as_jpeg=False), encode_mask(mask)
 
 
-def _reader(seed: int, split: str, index: int, size: int, name: str) -> Callable[[], RawPair]:
-    return lambda: RawPair(*render(seed, split, index, size), name, name)
+def _pair(seed: int, split: str, index: int, size: int, name: str) -> RawPair:
+    return RawPair(*render(seed, split, index, size), name, name)

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from data_prep import prepare as prepare_module
 from data_prep.__main__ import main
+from data_prep.shards import ShardWriter
 from data_prep.sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def test_the_flow_of_a_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     out = str(tmp_path / "out")
     assert main(["scenes", "--out", out, *SMALL]) == 0
     captured = capsys.readouterr()
-    assert "train: 8 images, 8 with a mask, 4 shards" in captured.out and "train: 2 of 8 images" in captured.err
+    assert "train: 8 images, 8 with a mask, 4 shards" in captured.out and "train: 8 of 8 images" in captured.err
     assert main(["scenes", "--out", out, *SMALL]) == 0
     assert "is up to date" in capsys.readouterr().out
     assert main(["split", out, "--labelled", "1/2"]) == 0
@@ -105,14 +106,14 @@ def test_what_tyro_refuses_is_two(arguments: list[str], capsys: pytest.CaptureFi
 def test_control_c(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], after_a_shard: bool, code: int
 ) -> None:
-    real = prepare_module.write_split
+    real = ShardWriter.finish
 
-    def interrupted(split: str, *rest: object) -> None:
-        if split == "val" or not after_a_shard:
-            raise KeyboardInterrupt
-        real(split, *rest)  # type: ignore[arg-type]
+    def interrupted(self: ShardWriter) -> Any:
+        if after_a_shard and self.name.startswith("train"):
+            return real(self)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepare_module, "write_split", interrupted)
+    monkeypatch.setattr(ShardWriter, "finish", interrupted)
     assert main(["scenes", "--out", str(tmp_path / "o"), *SMALL]) == code
     assert "interrupted" in capsys.readouterr().err
 

@@ -59,8 +59,29 @@ def test_short_side_shrinks_by_area_and_leaves_small_images(draw: Any) -> None:
 def test_masks_shrink_by_nearest_only() -> None:
     mask = np.random.default_rng(0).choice(np.array([0, 20, 255], np.uint8), (24, 32))  # changes at every pixel
     assert set(np.unique(store_mask(mask, (11, 14)))) == {0, 20, 255}
-    np.testing.assert_array_equal(store_mask(mask, (12, 16)), mask[::2, ::2])
+    np.testing.assert_array_equal(store_mask(mask, (8, 16)), mask[1::3, 1::2])
     np.testing.assert_array_equal(store_mask(mask, (24, 32)), mask)
+
+
+@pytest.mark.parametrize(("size", "target"), [((24, 32), (11, 14)), ((50, 70), (16, 23)), ((1024, 2048), (512, 1024))])
+def test_a_shrunk_mask_holds_the_value_at_each_areas_centre(size: tuple[int, int], target: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).integers(0, 250, size, dtype=np.uint8)
+    rows, columns = ([(2 * n + 1) * of // (2 * to) for n in range(to)] for of, to in zip(size, target, strict=True))
+    np.testing.assert_array_equal(store_mask(mask, target), mask[rows][:, columns])
+
+
+@pytest.mark.parametrize("factor", [3, 5])
+def test_a_shrunk_mask_lies_on_its_shrunk_image(draw: Any, factor: int) -> None:
+    """An edge at every place: stored pixels that are mostly bright are those that the mask calls bright."""
+    small, wide = 16, 16 * factor
+    for edge in range(1, wide):
+        bright = np.zeros((wide, wide), np.uint8)
+        bright[:, edge:] = 1
+        data = draw.encoded(np.repeat(bright[..., None] * 255, 3, -1), "PNG")
+        stored, size = store_image(data, "x", short_side=small)
+        assert (size, stored.height, stored.width) == ((wide, wide), small, small)
+        shown = read_image(stored.data, "x")[..., 0] > 127
+        np.testing.assert_array_equal(store_mask(bright, (small, small)), shown, err_msg=f"edge {edge}")
 
 
 @pytest.mark.parametrize("cut", [1, 3, 50, 300])

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep import cut
 from data_prep.errors import UsageError
-from data_prep.pictures import read_labels
+from data_prep.pictures import SHRINKING, read_labels
 from data_prep.prepare import Prepared
+from data_prep.progress import PROGRESS, Progress
 from data_prep.schema import MANIFEST, DataError, Manifest, load_manifest
-from data_prep.shards import column, open_shard, picture_bytes
+from data_prep.shards import ShardWriter, column, open_shard, picture_bytes
 
 Run = Callable[..., Prepared]
 
@@ -36,7 +36,7 @@ def rows_of(out: Path, manifest: Manifest, split: str) -> dict[str, tuple[bytes,
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in out.iterdir() if path.name != "progress.json"}
+    return {path.name: path.read_bytes() for path in out.iterdir() if path.name != PROGRESS}
 
 
 def test_rows_hold_the_files_bytes_and_the_masks_values(raw_folder: Path, prepare_folder: Run, tmp_path: Path) -> None:
@@ -81,6 +81,7 @@ def test_options_change_the_hash(raw_folder: Path, prepare_folder: Run) -> None:
     plain = prepare_folder(raw_folder, "one").manifest
     small = prepare_folder(raw_folder, "two", short_side=16).manifest
     assert plain.content_hash != small.content_hash
+    assert "shrinking" not in plain.options and small.options["shrinking"] == SHRINKING
     assert (small.options["short_side"], small.sizes["max_height"], small.sizes["max_width"]) == (16, 16, 21)
 
 
@@ -168,19 +169,19 @@ def test_an_interrupted_run_continues_at_the_shard(
 ) -> None:
     whole = prepare_folder(raw_folder, "whole").manifest
     written: list[str] = []
-    real = cut.write_shard
+    real = ShardWriter.finish
 
-    def failing(folder: Path, name: str, rows: Any) -> Any:
-        if name == "train-00002.arrow" and name not in written:
-            written.append(name)
+    def failing(self: ShardWriter) -> Any:
+        if self.name == "train-00002.arrow" and self.name not in written:
+            written.append(self.name)
             raise KeyboardInterrupt
-        written.append(name)
-        return real(folder, name, rows)
+        written.append(self.name)
+        return real(self)
 
-    monkeypatch.setattr(cut, "write_shard", failing)
+    monkeypatch.setattr(ShardWriter, "finish", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare_folder(raw_folder)
-    assert not (tmp_path / "out" / MANIFEST).exists()
+    assert not (tmp_path / "out" / MANIFEST).exists() and not list((tmp_path / "out").glob("*.partial"))
     written.clear()
     written.append("train-00002.arrow")  # fail no more
     assert prepare_folder(raw_folder).manifest == whole
@@ -196,7 +197,7 @@ def test_a_damaged_shard_is_made_again(
     shard = tmp_path / "out" / "train-00001.arrow"
     shard.write_bytes(shard.read_bytes()[:-1] + b"!")
     with monkeypatch.context() as patch:
-        patch.setattr(cut, "write_shard", interrupt)
+        patch.setattr(ShardWriter, "finish", interrupt)
         with pytest.raises(KeyboardInterrupt):
             prepare_folder(raw_folder)
     assert not (tmp_path / "out" / MANIFEST).exists()  # it would name a shard that is not whole
@@ -207,8 +208,57 @@ def test_a_damaged_shard_is_made_again(
 
 def test_a_broken_progress_file_only_costs_time(raw_folder: Path, prepare_folder: Run, tmp_path: Path) -> None:
     whole = prepare_folder(raw_folder).manifest
-    (tmp_path / "out" / "progress.json").write_text("{")
+    (tmp_path / "out" / PROGRESS).write_text("{")
     assert prepare_folder(raw_folder, overwrite=True).manifest == whole
+
+
+@pytest.mark.parametrize("cut", [2, 40, 400])
+def test_a_progress_line_that_was_cut_off_is_made_again(
+    raw_folder: Path, prepare_folder: Run, tmp_path: Path, cut: int
+) -> None:
+    whole = prepare_folder(raw_folder).manifest
+    path = tmp_path / "out" / PROGRESS
+    text = path.read_text()
+    path.write_text(text[:-cut])
+    again = prepare_folder(raw_folder)
+    assert not again.up_to_date and again.manifest == whole and path.read_text() == text
+
+
+def test_an_unreadable_manifest_is_written_again(raw_folder: Path, prepare_folder: Run, tmp_path: Path) -> None:
+    whole = prepare_folder(raw_folder).manifest
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / MANIFEST).write_text("")
+    again = prepare_folder(raw_folder)
+    assert not again.up_to_date and again.manifest == whole and contents(tmp_path / "out") == before
+
+
+def test_progress_is_appended_not_written_anew(raw_folder: Path, prepare_folder: Run, tmp_path: Path) -> None:
+    saved = []
+    real = Progress.save
+
+    def save(self: Progress, folder: Path) -> None:
+        saved.append(len(self.parts))
+        real(self, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Progress, "save", save)
+        prepare_folder(raw_folder, shard_mib=1e-4)
+    assert saved == [0]
+    assert len((tmp_path / "out" / PROGRESS).read_text().splitlines()) == 1 + 12  # a line a shard
+
+
+def test_worker_processes_give_the_bytes_of_one(
+    raw_folder: Path, prepare_folder: Run, tmp_path: Path, draw: Any
+) -> None:
+    for number in range(150):
+        draw.save(raw_folder / "images" / f"n{number:03d}.jpg", draw.picture(number))
+    draw.save(raw_folder / "images" / "n077.jpg", b"text")
+    draw.save(raw_folder / "masks" / "lost.png", draw.labels(9, 3))
+    kwargs = {"short_side": 20, "shard_mib": 0.01}
+    one = prepare_folder(raw_folder, "one", workers=1, **kwargs).manifest
+    two = prepare_folder(raw_folder, "two", workers=2, **kwargs).manifest
+    assert one == two and one.quarantined == 2
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_another_data_set_is_not_overwritten_unasked(

@@ -1,14 +1,13 @@
-"""A stream read forwards by several threads: every row once, from where they start, with little kept."""
+"""A stream read forwards: every row once, from where the reading starts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from data_prep.schema import DataError
-from data_prep.sources.tape import WINDOW, Tape
+from data_prep.sources.tape import Tape
 
 
 class Stream:
@@ -31,27 +30,32 @@ class Stream:
             yield {"n": number}
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_every_thread_gets_its_row_in_one_pass(workers: int) -> None:
+def test_every_row_in_one_pass() -> None:
     stream = Stream(500)
     wanted = [number for number in range(500) if number % 3]
-    tape = Tape(stream, wanted, "x")
-    with ThreadPoolExecutor(workers) as pool:
-        rows = list(pool.map(tape.row, wanted))
-    assert [row["n"] for row in rows] == wanted
-    assert len(stream.starts) == 1 and stream.read <= 500 and not tape._passed
+    tape = Tape(stream, 500, "x")
+    assert [tape.row(number)["n"] for number in wanted] == wanted
+    assert stream.starts == [1] and stream.read == 499
 
 
-def test_going_on_starts_near_the_first_row() -> None:
+def test_going_on_starts_at_the_first_row_that_is_asked_for() -> None:
     stream = Stream(1000)
-    tape = Tape(stream, range(1000), "x")
-    assert tape.row(700)["n"] == 700 and stream.starts == [700 - WINDOW]
-    assert tape.row(699)["n"] == 699 and stream.starts == [700 - WINDOW]  # the other thread, a little later
-    assert tape.row(3)["n"] == 3 and len(stream.starts) == 2  # from the beginning again: rewound
+    tape = Tape(stream, 1000, "x")
+    assert tape.row(700)["n"] == 700 and tape.row(702)["n"] == 702 and stream.starts == [700] and stream.read == 3
+    assert tape.row(3)["n"] == 3 and stream.starts == [700, 3]  # from the beginning again: started anew
 
 
 def test_an_end_before_time_and_a_broken_row() -> None:
-    with pytest.raises(DataError, match="voc, train ends after 5 rows, 9 were announced"):
-        Tape(Stream(5), range(9), "voc, train").row(7)
+    with pytest.raises(DataError, match=r"voc, train ends before row 5 .*, 9 rows were announced"):
+        Tape(Stream(5), 9, "voc, train").row(5)
     with pytest.raises(DataError, match=r"voc, train: row 2 cannot be read .OSError: line dropped"):
-        Tape(Stream(5, broken=2), range(5), "voc, train").row(4)
+        tape = Tape(Stream(5, broken=2), 5, "voc, train")
+        assert tape.row(0)["n"] == 0
+        tape.row(4)
+
+
+def test_the_end_lies_before_the_first_row_that_is_asked_for() -> None:
+    tape = Tape(Stream(5), 9, "x")
+    for _ in range(2):
+        with pytest.raises(DataError, match="ends before row 7"):
+            tape.row(7)
