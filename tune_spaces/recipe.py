@@ -17,6 +17,7 @@ ROW, SEED = "row", "seed"  # the two parameters of every recipe
 ALL = "all"  # the split in which every training image is labelled
 FIDELITY = Fidelity(reports=40)
 SEEDS = 3
+Network = Literal["student", "teacher", "ensemble"]
 MOST_SEED = 2**31 - 1
 
 
@@ -26,7 +27,8 @@ class Row:
 
     at: its place, axis → choice, what --only filters by · split: labelled split that it trains on · values: of the
     configuration, over the recipe's base · figure: the paper's mIoU in per cent, None where it gives none · full: what the
-    paper gives for the same method with all labels · note: about this figure alone.
+    paper gives for the same method with all labels · note: about this figure alone · network: whose score it is, the
+    recipe's unless it says so.
     """
 
     label: str
@@ -36,6 +38,7 @@ class Row:
     figure: float | None
     full: float | None = None
     note: str = ""
+    network: Network | None = None
 
     @property
     def key(self) -> str:
@@ -79,7 +82,7 @@ class Recipe:
     rows: tuple[Row, ...]
     splits: Mapping[str, Labels]
     reference: Mapping[str, str] = field(default_factory=dict)
-    network: Literal["student", "teacher"] = "student"
+    network: Network = "student"
     apart: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()  # values that the user gives for all rows, over the rows' own

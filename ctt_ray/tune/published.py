@@ -21,7 +21,7 @@ from ctt_ray.tune.published_text import markdown
 from ctt_ray.tune.settings import Settings, applied
 from ctt_ray.tune.statistics import Estimate, estimate, paired
 from ctt_ray.tune.twins import twin_of
-from tune_spaces.recipe import ROW, SEED
+from tune_spaces.recipe import ROW, SEED, Network
 
 FILE = "recipe.md"
 
@@ -40,7 +40,7 @@ def summary(folder: Folder, records: Sequence[Record], settings: Settings) -> di
     kept = recipe.read(folder.root)
     if kept is None:
         return None
-    scores = {row["key"]: _scores(row, records, kept["network"], settings) for row in kept["rows"]}
+    scores = {row["key"]: _scores(row, records, settings) for row in kept["rows"]}
     return {
         "name": kept["name"],
         "title": kept["title"],
@@ -57,25 +57,32 @@ def write(folder: Folder, records: Sequence[Record], settings: Settings) -> None
         write_text(folder.root / FILE, markdown(found))
 
 
-def _scores(row: Mapping[str, Any], records: Sequence[Record], network: str, settings: Settings) -> dict[int, Score]:
+def _scores(row: Mapping[str, Any], records: Sequence[Record], settings: Settings) -> dict[int, Score]:
     """Seed → score, of every run of the row that came to its end."""
     config = applied(settings.base, row["laid"])
     plan = methods.build(config.method, config.params.model_dump())
-    names = plan.students if network == "student" else plan.teachers
+    names = {"student": plan.students, "teacher": plan.teachers, "ensemble": ("ensemble",)}[row["network"]]
     ended = (r for r in records if r.issued.params[ROW] == row["key"] and r.outcome and r.outcome.state == "complete")
-    return {int(record.issued.params[SEED]): score(record.lines, names) for record in ended}
+    found = {int(record.issued.params[SEED]): score(record.lines, row["network"], names) for record in ended}
+    return {seed: each for seed, each in found.items() if each is not None}
 
 
-def score(lines: Sequence[Metrics], names: Sequence[str]) -> Score:
-    """Of the best of these networks at each report; of the run's own score where the reports do not name networks."""
-    found = [_best(line, names) for line in lines]
+def score(lines: Sequence[Metrics], network: Network, names: Sequence[str]) -> Score | None:
+    """Of the best of these networks at each report. None where the last report does not give their scores."""
+    found = [each for line in lines if (each := _best(line, network, names))]
+    if not found or not _best(lines[-1], network, names):
+        return None
     best = max(found, key=lambda each: each[0])
     return Score(best[0], found[-1][0], best[1])
 
 
-def _best(line: Metrics, names: Sequence[str]) -> tuple[float, str]:
+def _best(line: Metrics, network: Network, names: Sequence[str]) -> tuple[float, str] | None:
+    """The best student is the run's own choice, its score: not every student of a method is one to be judged."""
     scored = [(float(line[key]), name) for name in names if (key := f"miou/{name}") in line]
-    return max(scored, default=(float(line[SCORE]), ""))
+    if network == "student":
+        value = float(line[SCORE])
+        return value, next((name for its, name in scored if its == value), "")
+    return max(scored, default=None)
 
 
 def _row(

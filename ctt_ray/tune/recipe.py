@@ -161,4 +161,10 @@ def _split(recipe: Recipe, data: str, name: str) -> LabelledSplit:
 def _row(recipe: Recipe, row: Row) -> dict[str, Any]:
     known = recipe.splits.get(row.split)
     labels = asdict(known) if known else None
-    return {**asdict(row), "key": row.key, "laid": recipe.values(row), "labels": labels}
+    return {
+        **asdict(row),
+        "key": row.key,
+        "laid": recipe.values(row),
+        "labels": labels,
+        "network": row.network or recipe.network,
+    }

@@ -232,6 +232,7 @@ def test_figures_that_are_a_teachers_say_so() -> None:
     assert {name: load(name).recipe.network for name in RECIPES} == {  # type: ignore[union-attr]
         name: "teacher" if "gta_seg" in name else "student" for name in RECIPES
     }
+    assert [row.key for row in recipe_of("table5").rows if row.network] == ["ensemble"]
 
 
 @pytest.mark.parametrize(

@@ -248,10 +248,11 @@ def test_shrunk_remote_and_half_scored_data_are_marked(scenes: Path) -> None:
 
 def test_weights_from_a_file_are_the_users_word(scenes: Path) -> None:
     Path("coco.safetensors").write_bytes(b"")
-    for init, marked in (("[coco.safetensors, imagenet]", False), ("[none]", True)):
+    coco = "MS-COCO weights for student 1 and ImageNet weights for student 2 (released code)"
+    for init, expected in (("[coco.safetensors, imagenet]", []), ("[none]", [f"init none for {coco}"])):
         found = asked(scenes, "parts=ct", overrides=(f"init={init}",))
         kept = whole(found)
-        assert any("MS-COCO" in mark for mark in scale.marks(kept, kept["rows"][0], found.settings)) == marked
+        assert scale.marks(kept, kept["rows"][0], found.settings) == expected
 
 
 # --- the table
@@ -342,9 +343,17 @@ def test_the_score_is_that_of_the_networks_the_paper_scores() -> None:
         {"iteration": 40, "miou": 50.0, "miou/s0": 50.0, "miou/t0": 61.0, "miou/t1": 60.0},
         {"iteration": 80, "miou": 55.0, "miou/s0": 55.0, "miou/t0": 57.0, "miou/t1": 58.0},
     ]
-    assert published.score(lines, ("t0", "t1")) == published.Score(61.0, 58.0, "t0")
-    assert published.score(lines, ("s0",)) == published.Score(55.0, 55.0, "s0")
-    assert published.score(lines, ("a",)) == published.Score(55.0, 55.0, "")
+    assert published.score(lines, "teacher", ("t0", "t1")) == published.Score(61.0, 58.0, "t0")
+    assert published.score(lines, "student", ("s0", "a")) == published.Score(55.0, 55.0, "s0")
+    assert published.score(lines, "student", ("a",)) == published.Score(55.0, 55.0, "")
+    assert published.score(lines, "ensemble", ("ensemble",)) is None
+    lines[1] |= {"miou/ensemble": 56.0}
+    assert published.score(lines, "ensemble", ("ensemble",)) == published.Score(56.0, 56.0, "ensemble")
+
+
+def test_an_assistant_is_no_best_student() -> None:
+    lines: list[Any] = [{"iteration": 80, "miou": 50.0, "miou/s": 50.0, "miou/a": 60.0}]
+    assert published.score(lines, "student", ("s", "a")) == published.Score(50.0, 50.0, "s")
 
 
 def test_status_shows_the_table_and_a_search_has_none(scenes: Path, capsys: pytest.CaptureFixture[str]) -> None:
