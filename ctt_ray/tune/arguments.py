@@ -149,7 +149,7 @@ def plan(args: TuneArgs) -> Plan:
     return Plan(folder, choice, asked, said, total.why, budget=allowed, warm=started, study=args.study, recipe=table)
 
 
-SEARCHING = ("sampler", "scheduler", "objectives", "trials", "extend", "warm_from", "select_on")
+SEARCHING = ("sampler", "scheduler", "objectives", "trials", "extend", "warm_from", "select_on", "stop_collapsed")
 
 
 def _check_searches_nothing(args: TuneArgs) -> None:
@@ -161,7 +161,7 @@ def _check_searches_nothing(args: TuneArgs) -> None:
     if given:
         flags = ", ".join("--" + name.replace("_", "-") for name in given)
         raise ConfigError(
-            f"{flags}: '{args.space}' is a recipe and searches nothing; --only and --seeds say what is run"
+            f"{flags}: '{args.space}' is a recipe, each row of which runs to its end; --only and --seeds say what is run"
         )
 
 

@@ -110,6 +110,7 @@ def test_a_row_without_its_method_is_refused_and_the_others_named(
             2,
             "--sampler, --extend: 'recipes/table4' is a",
         ),
+        (["--space", "recipes/table4", "--stop-collapsed"], 2, "each row of which runs to its end"),
         (["--space", "recipes/table4", "--only", "ct"], 2, "write AXIS=CHOICE"),
         (["--space", "recipes/table4", "--only", "parts=cc"], 2, "no row has parts = cc; there are sup, ct"),
         (["--space", "recipes/table8", "--set", "phi=0.5"], 2, "--set phi: the rows differ in it (0.0, 0.75"),
