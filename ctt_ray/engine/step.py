@@ -21,7 +21,7 @@ from ctt_ray.config import ConfigError, RunConfig
 from ctt_ray.engine import networks, state
 from ctt_ray.engine.accelerator import wrapped
 from ctt_ray.engine.banks import Banks, Rows
-from ctt_ray.engine.diagnostics import Meter, pseudo_label_counts
+from ctt_ray.engine.diagnostics import Meter, follow_counts, label_counts, pseudo_label_counts
 from ctt_ray.engine.exchange import Exchange
 from ctt_ray.engine.terms import TERMS, StepView, low_queries
 from ctt_ray.engine.views import Target, mix_mask, mixed, seen, strong_view, teach, weak_view
@@ -110,6 +110,8 @@ class Engine:
         targets = {name: mixed(target, mask_BHW) for name, target in targets.items()}
         out_l, out_u = self._unlabelled(view_l, out_l, unlabelled, mask_BHW)
         view = self._step_view(out_l, out_u, labelled, targets)
+        self.meter.add_counts(follow_counts(out_u, targets, self.plan.follows))
+        self.meter.add_counts(label_counts(view.label_Bhw, self.classes))
         total = {name: self._loss(name, view, labelled, targets) for name in self.students}
         for name, loss in total.items():
             self._update(name, loss)
@@ -161,7 +163,8 @@ class Engine:
         return {name: teach(out.logits_BKhw, unlabelled) for name, out in outs.items()}
 
     def _count(self, targets: dict[str, Target], unlabelled: Samples) -> None:
-        self.meter.add_counts(pseudo_label_counts(targets, unlabelled.label_BHW, self.config.params.ct_threshold))
+        threshold = self.config.params.ct_threshold
+        self.meter.add_counts(pseudo_label_counts(targets, unlabelled.label_BHW, threshold, self.classes))
 
     @property
     def _joint(self) -> bool:

@@ -19,12 +19,17 @@ def confusion_(matrix_KK: Tensor, pred_BHW: Tensor, label_BHW: Tensor) -> None:
     pred_BHW: integers in 0..K-1.   label_BHW: ids, VOID and PADDING are left out.
     A label of another value is an index error: such a file should not have passed data_prep."""
     classes = len(matrix_KK)
-    # Bin 0 is for pixels without a class; a truth >= K then falls outside of the bins and cannot pass unseen.
-    bin_BHW = torch.where(valid(label_BHW), 1 + label_BHW.long() * classes + pred_BHW.long(), 0)
-    bin_M = bin_BHW.flatten()
-    count = torch.zeros(classes * classes + 1, dtype=torch.int64, device=matrix_KK.device)
-    count.scatter_add_(0, bin_M, torch.ones_like(bin_M))
-    matrix_KK += count[1:].view(classes, classes)
+    matrix_KK += tally(label_BHW.long() * classes + pred_BHW, valid(label_BHW), classes**2).view(classes, classes)
+
+
+@torch.no_grad()
+def tally(bin_BHW: Tensor, among_BHW: Tensor, bins: int) -> Tensor:
+    """How often each of 0..bins-1 stands in `bin_BHW` where `among_BHW` is true: int64 (bins,), without a host sync.
+
+    bin_BHW: integers of any shape.   A bin beyond is an index error: what must not be there cannot pass unseen."""
+    bin_M = torch.where(among_BHW, 1 + bin_BHW.long(), 0).flatten()  # bin 0 is for what does not count
+    count = torch.zeros(bins + 1, dtype=torch.int64, device=bin_M.device)
+    return count.scatter_add_(0, bin_M, torch.ones_like(bin_M))[1:]
 
 
 def iou(matrix_KK: Tensor) -> Tensor:

@@ -66,10 +66,12 @@ def run(config: RunConfig, session: Session) -> Metrics:
 
 def _report(engine: Engine, config: RunConfig, session: Session, progress: Progress, steps: Steps) -> Ask:
     """Score and report; or what kept it from that, and the report is made when the run goes on."""
-    facts = _facts(engine, progress.seconds)
+    from ctt_ray.engine.reported import fill, measured
+
+    facts = _facts(engine, progress.seconds) | fill(engine.banks, progress.classes)
     scores = _scores(engine, config, steps.images)
     if not steps.cut:
-        progress.take(facts | steps.waited(), engine.meter.read(), scores)
+        progress.take(facts | steps.waited(), measured(engine, progress.classes), scores)
         session.report(progress.metrics, progress.writer)
     return steps.cut
 
@@ -79,7 +81,7 @@ class Progress:
 
     def __init__(self, engine: Engine, stream: SegStream, extra: Mapping[str, Any]) -> None:
         self._engine, self._data = engine, _data_facts(stream)
-        self._stream, self._place = stream, stream.state()
+        self._stream, self._place, self.classes = stream, stream.state(), stream.manifest.classes
         self.metrics, self._best, self._spent = extra["metrics"], extra["best"], extra["seconds"]
         self._before: Metrics = extra.get("before", {})  # the last report, as far as alarms read it
         self._started = time.monotonic()  # for the metrics only: nothing is decided by it
@@ -168,13 +170,6 @@ def _facts(engine: Engine, seconds: float) -> Metrics:
     }
     if wrong := differences(engine):
         facts["not_applied"] = ", ".join(f"{name} is {value:g} in the run" for name, value in wrong.items())
-    fill = [count for counts in engine.banks.fill().values() for count in counts]
-    if fill:
-        facts |= {
-            "bank/min_fill": min(fill),
-            "bank/mean_fill": sum(fill) / len(fill),
-            "bank/opened_at": engine.banks.opened_at,
-        }
     return facts
 
 

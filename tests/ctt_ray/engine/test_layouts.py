@@ -7,6 +7,7 @@ mixer is off since it pairs neighbours in a worker's batch. What is left is the 
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from dataclasses import dataclass, replace
@@ -24,10 +25,12 @@ from ctt_ray.batch import Batch, Samples
 from ctt_ray.config import RunConfig, with_values
 from ctt_ray.engine import Engine
 from ctt_ray.engine.accelerator import make_accelerator
+from ctt_ray.engine.reported import measured
 from ctt_ray.engine.world import World
 from ctt_ray.placement import Placement, layout
 
 IMAGES = 4
+NAMES = tuple("abc"[:CLASSES])
 # A float32 sum over the N = 4·32·32 pixels of a batch differs by about sqrt(N)·6e-8 ≈ 4e-6 of its size when its order
 # changes, and three steps pass that on. Measured: 1.3e-5 of a tensor's largest value. A wrong denominator, a missing
 # worker's rows or a gradient that is not averaged is off by 1e-1 and more.
@@ -155,7 +158,7 @@ def train(rank: int, case: Case, folder: Path) -> None:
         batch = whole_batch(t)
         parts = (share(part, where.share(rank), where.shares) for part in (batch.labelled, batch.unlabelled))
         engine.step(Batch(*parts))
-    seen = engine.meter.read()
+    seen = measured(engine, NAMES)
     for term in plan.terms if case.before is None else ():  # after two steps these networks are sure everywhere
         assert seen[f"{term.learner}/{term.name}"] > 0
     if engine.writes:
@@ -232,6 +235,16 @@ def test_in_float32_only_the_order_of_sums_differs(run: Runs, case: Case) -> Non
 def test_a_pair_a_worker_is_bit_for_bit_one_process(run: Runs, case: Case) -> None:
     """BatchNorm in training, dropout, ClassMix, query caps and a colour for each student."""
     assert worst_gap(run(case.alone), run(case)) == 0
+
+
+@pytest.mark.parametrize("case", EXACT, ids=str)
+def test_every_layout_reports_the_same(run: Runs, case: Case) -> None:
+    """Losses, what teachers said, how alike networks are: up to float32, in which they are summed."""
+    alone, found = (json.loads((run(each) / "state.json").read_text())["extra"]["seen"] for each in (case.alone, case))
+    assert found == pytest.approx(alone, rel=1e-4, abs=1e-6)
+    pairs = [f"pairs/distance/s{a}-s{b}" for a in range(case.pairs) for b in range(a + 1, case.pairs)]
+    expected = {*pairs, "pseudo/never", "pseudo/predicted/a", "pseudo/confidence/0.4", "follow/disagree/s1-t1"}
+    assert expected <= found.keys() and all(found[pair] > 0 for pair in pairs)
 
 
 @pytest.mark.parametrize("case", RESUMED, ids=str)

@@ -53,6 +53,14 @@ def test_rule_15_mean_iou_is_not_the_mean_of_image_ious() -> None:
     assert sum(images) / 2 == pytest.approx(((2 / 3 + 1 / 2) / 2 + (0 + 3 / 4) / 2) / 2)
 
 
+def test_a_tally_counts_what_it_is_told_to_and_refuses_what_is_beyond() -> None:
+    value = torch.tensor([[0, 2, 2], [7, 1, 2]])
+    assert metrics.tally(value, value < 5, 4).tolist() == [1, 1, 3, 0]
+    assert metrics.tally(value.to(torch.uint8), value == 2, 3).tolist() == [0, 0, 3]
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        metrics.tally(value, value >= 0, 4)
+
+
 def test_rule_15_merging_workers_is_exact() -> None:
     pred, label = scored(6)
     parts = [slice(0, 1), slice(1, 4), slice(4, 6)]

@@ -23,10 +23,12 @@ from ctt_ray.engine import Engine
 from ctt_ray.report import run as report
 from ctt_ray.stream import EvalSet, SegStream
 from ctt_ray.stream.reader import ShardReader
+from ctt_ray.train import loop
+from ctt_ray.train.alarm import remembered
 from ctt_ray.train.asks import Ask
 from ctt_ray.train.loop import Diverged, run
 from ctt_ray.train.progress import line
-from ctt_ray.train.session import WAIT, Interrupted, LocalSession, Moved, read_results
+from ctt_ray.train.session import WAIT, Interrupted, LocalSession, Metrics, Moved, read_results
 from ctt_ray.train.signals import save_requested
 from data_prep.schema import DataError
 
@@ -105,6 +107,26 @@ def test_a_checkpoint_between_reports_has_no_score_of_its_own(
     assert (newest.iteration, newest.miou, best.iteration) == (3, None, 2)
     metrics = run(tiny_config, LocalSession(tmp_path))
     assert metrics["iteration"] == 4 and steps_done == [1, 2, 3, 4], "no step was done twice"
+
+
+def test_an_alarm_compares_with_the_report_before_also_across_a_resume(
+    tiny_config: RunConfig, tmp_path: Path, steps_done: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves at 3, between the reports at 2 and 4; what the alarm says is in the line."""
+    seen: list[tuple[object, object]] = []
+
+    def noted(before: Metrics, now: Metrics) -> dict[str, str]:
+        seen.append((before, now["iteration"]))
+        return {"collapsed": "why"} if now["iteration"] == 4 else {}
+
+    monkeypatch.setattr(loop, "alarms", noted)
+    with pytest.raises(Moved):
+        run(tiny_config, LocalSession(tmp_path, asked=lambda: Ask.MOVE if 3 in steps_done else Ask.NOTHING))
+    assert run(tiny_config, LocalSession(tmp_path))["collapsed"] == "why"
+    first, last = read_results(tmp_path)
+    assert seen == [({}, 2), (remembered(first), 4)] and remembered(first)
+    assert "collapsed" not in first and line(last).endswith("\nwarning: collapsed: why")
+    assert "pairs/distance/s0-s1" in first and "bank/fill/t1/ground" in first
 
 
 def test_a_notice_is_heard_during_the_evaluation_and_its_report_is_made_when_the_run_goes_on(
