@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from ctt_ray.report import confirmation, costs, figures, look, recipe
+from ctt_ray.report import confirmation, costs, figures, look, pseudo, recipe
 from ctt_ray.report.facts import Facts, configuration, gather
 from ctt_ray.tune import fidelity, results
 from ctt_ray.tune.folder import Folder, Record, write_text
@@ -56,6 +56,8 @@ def html(facts: Facts, pictures: dict[str, str]) -> str:
         reach=_reach(facts),
         names=names,
         trials=_trials(facts, names),
+        diagnosed=pseudo.table(facts.best.lines[-1]) if facts.best else [],
+        collapsed=[(r.id, results.state(r), r.iteration, r.collapsed) for r in facts.records if r.collapsed],
         failures=[(r.id, r.outcome.reason) for r in facts.records if r.outcome and r.outcome.state == "failed"],
         limits=limits(facts),
         made_with=_made_with(facts),

@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 from matplotlib.figure import Figure
 
-from ctt_ray.report import look
+from ctt_ray.report import look, pseudo
 from ctt_ray.report.figures import close
 from ctt_ray.report.page import DPI, NAME, template
+from ctt_ray.train.alarm import COLLAPSED, COUPLED
 from ctt_ray.train.session import SCORE, WAIT, Metrics, read_results
 from ctt_ray.tune.folder import write_text
 
@@ -36,13 +37,13 @@ def write(folder: Path, out: Path | None = None, *, png: bool = False) -> list[P
     page = out or folder / NAME
     lines = [line for line in read_results(folder) if SCORE in line]
     with look.styled():
-        figure = draw(lines)
-    drawn = {"curves": figure} if figure else {}
+        curves = draw(lines)
+        drawn = ({"curves": curves} if curves else {}) | pseudo.draw(lines)
     try:
-        write_text(page, html(folder, lines, look.svg(figure) if figure else ""))
-        pictures = [page.with_name(f"{page.stem}_curves.png")] if png and figure else []
-        for picture in pictures:
-            drawn["curves"].savefig(picture, dpi=DPI)
+        write_text(page, html(folder, lines, {name: look.svg(figure) for name, figure in drawn.items()}))
+        pictures = [page.with_name(f"{page.stem}_{name}.png") for name in drawn] if png else []
+        for picture, figure in zip(pictures, drawn.values(), strict=False):
+            figure.savefig(picture, dpi=DPI)
     finally:
         close(drawn)
     return [page, *pictures]
@@ -63,7 +64,8 @@ def draw(lines: list[Metrics]) -> Figure | None:
     return figure
 
 
-def html(folder: Path, lines: list[Metrics], figure: str) -> str:
+def html(folder: Path, lines: list[Metrics], pictures: dict[str, str]) -> str:
+    """pictures: figure → data address; one that is not there is left out."""
     config = _config(folder)
     last = lines[-1] if lines else None
     columns = [name for name in COLUMNS if any(name in line for line in lines)]
@@ -75,7 +77,8 @@ def html(folder: Path, lines: list[Metrics], figure: str) -> str:
         scored_on=config.get("report", {}).get("eval_split"),
         best=_best(lines),
         command=f"python -m ctt_ray.train --config {folder / CONFIG}" if config else "",
-        figure=figure,
+        figures={name: pictures.get(name, "") for name in ("curves", *pseudo.FIGURES)},
+        alarms=[text for key in (COLLAPSED, COUPLED) if (text := _alarm(lines, key))],
         columns=columns,
         rows=[[_cell(line.get(name)) for name in columns] for line in lines],
         configuration=yaml.safe_dump(config, sort_keys=False) if config else "",
@@ -93,6 +96,15 @@ def _best(lines: list[Metrics]) -> str:
         return ""
     top = max(lines, key=_score)
     return f"Best on the way: {_score(top):.2f} at {top['iteration']}."
+
+
+def _alarm(lines: list[Metrics], key: str) -> str:
+    """When it was told, and the last one's reason."""
+    told = [line for line in lines if key in line]
+    if not told:
+        return ""
+    when = f"at {told[0]['iteration']}" if len(told) == 1 else f"from {told[0]['iteration']} to {told[-1]['iteration']}"
+    return f"{key} {when}, in {len(told)} of {len(lines)} reports: {told[-1][key]}"
 
 
 def _score(line: Metrics) -> float:

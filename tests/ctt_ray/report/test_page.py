@@ -128,6 +128,20 @@ def test_environment_ledger_and_confirmation_where_they_are(folder: Folder, sett
     assert "50 images of val:1/2" in text and "not confirmed" not in text and "tune confirm" not in text
 
 
+def test_what_the_best_trials_teachers_said_and_who_collapsed(folder: Folder, settings: Settings) -> None:
+    bare = text_of(page.write(folder, settings)[0])
+    assert "teachers said" not in bare and "collapsed" not in bare
+    add = {"0001": {"pseudo/coverage": 0.25, "pseudo/precision/car": 0.5}, "0004": {"collapsed": "t0 says <one> class"}}
+    for id, more in add.items():
+        path = folder.trial(id) / RESULTS
+        *before, last = path.read_text().splitlines()
+        path.write_text("\n".join([*before, json.dumps(json.loads(last) | more)]) + "\n")
+    text = text_of(page.write(folder, settings)[0])
+    assert "pixels with a sure label 25.0% right least often: car 50.0%" in text
+    assert f"python -m ctt_ray.report {folder.trial('0001')} draws it" in text
+    assert "0004 (pruned) collapsed by 10: t0 says <one> class" in text
+
+
 def test_a_campaign_without_a_score_has_a_page_too(tmp_path: Path, settings: Settings) -> None:
     folder = Folder(tmp_path / "new")
     text = text_of(page.write(folder, settings)[0])
