@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from ctt_ray.config import PROFILES, ConfigError, RunConfig, from_tree, nearest, with_values
 from ctt_ray.plan import PlanError
 from data_prep.schema import DataError
+from data_prep.store.place import as_folder, is_url
 
 DONE, USAGE, DATA, ENVIRONMENT, TRIALS_FAILED, RESUMABLE, CTRL_C = 0, 2, 3, 4, 5, 75, 130
 Args = TypeVar("Args", bound=BaseModel)
@@ -89,7 +90,7 @@ def _over(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def absolute(config: RunConfig) -> RunConfig:
     """Local paths made absolute: workers and trials run in folders of their own."""
     init = tuple(str(Path(name).resolve()) if Path(name).is_file() else name for name in config.net.init)
-    data = config.data if not config.data or "://" in config.data else str(Path(config.data).resolve())
+    data = config.data if not config.data or is_url(config.data) else str(as_folder(config.data).resolve())
     return with_values(config, {"data": data, "init": init})
 
 

@@ -193,7 +193,7 @@ class RunConfig(Frozen):
     """One training run."""
 
     data: str = ""
-    """Prepared data set: the folder with manifest.json."""
+    """Prepared data set: the folder with manifest.json, or its URL (s3://, gs://, https://, ...)."""
     labelled: str = "all"
     """Name of a labelled split in its splits/ folder, or all."""
     method: str = "ctt"

@@ -1,6 +1,10 @@
-"""The mistakes beside DataError (schema.py): a wrong argument, one bad file that the run survives, a process that died."""
+"""The mistakes of this room: data that are not as they should be, a wrong argument, a bad file (survived), a dead process."""
 
 from __future__ import annotations
+
+
+class DataError(Exception):
+    """The data are not what they should be; the command line turns it into exit code 3."""
 
 
 class UsageError(Exception):

@@ -7,11 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_prep.errors import DataError as DataError  # part of what this file offers
+from data_prep.store import small
+
 SCHEMA_VERSION = 1
 VOID = 255  # ignored everywhere, never scored
 PADDING = 254  # outside an unlabelled image after a crop; made by the stream, never stored in a shard
 MAX_CLASSES = 254
 MANIFEST = "manifest.json"
+SPLITS = "splits"
 
 
 @dataclass(frozen=True)
@@ -58,21 +62,20 @@ class Manifest:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
 
-class DataError(Exception):
-    """The data are not what they should be; the command line turns it into exit code 3."""
+def load_manifest(folder: str | Path, *, wait: bool = True) -> Manifest:
+    """The manifest of a prepared data set, in a folder or at a URL. wait: for a store that fails.
 
-
-def load_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a prepared data set. Raises DataError with the remedy where there is none or it is unreadable."""
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
+    Raises DataError with the remedy where there is none or it is unreadable."""
+    path = small.shown(folder, MANIFEST)
+    text = small.read(folder, MANIFEST, wait=wait)
+    if text is None:
+        out = "FOLDER` and copy it there" if "://" in str(folder) else f"{folder}`"
         raise DataError(
-            f"no {MANIFEST} in {folder}: not a prepared data set. "
-            f"Make one with `python -m data_prep SOURCE --out {folder}`."
+            f"no {MANIFEST} in {folder}: not a prepared data set. Make one with `python -m data_prep SOURCE --out {out}."
         )
     try:
-        raw = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        raw = json.loads(text)
+    except ValueError as error:
         raise DataError(f"{path} is not valid JSON ({error}). Prepare the data set again.") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
@@ -114,15 +117,16 @@ class LabelledSplit:
 
 def load_labelled_split(folder: str | Path, name: str) -> LabelledSplit:
     """Read `splits/NAME.json`. Raises DataError naming the splits there are."""
-    path = Path(folder) / "splits" / f"{name}.json"
-    if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.json"))
+    path = small.shown(folder, f"{SPLITS}/{name}.json")
+    text = small.read(folder, f"{SPLITS}/{name}.json")
+    if text is None:
+        known = [file.removesuffix(".json") for file in small.names(folder, SPLITS) if file.endswith(".json")]
         raise DataError(
             f"no labelled split '{name}' in {folder}; there {'are: ' + ', '.join(known) if known else 'is none yet'}. "
             f"Make one with `python -m data_prep split {folder} --labelled 1/8`."
         )
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(text)
         return LabelledSplit(**{**raw, "ids": tuple(raw["ids"]), "images_per_class": tuple(raw["images_per_class"])})
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a labelled split ({error}). Make it again with `data_prep split`.") from None

@@ -33,7 +33,7 @@ class DoctorArgs(Frozen):
     storage: str = "campaigns"
     """Folder for campaigns and runs; a small one is made in it, or above it, and removed."""
     data: str = ""
-    """Prepared data set: its manifest, and every shard's size."""
+    """Prepared data set: its manifest and every shard's size; of a URL also one shard's speed, and the cache."""
     address: str = ""
     """Ray cluster to join and to look at from each of its machines; local starts a small one here."""
     machines: int = Field(0, ge=0)
@@ -85,7 +85,7 @@ def findings(args: DoctorArgs) -> list[Finding]:
     if args.address in ("", "local"):  # who joins a cluster expects its traces
         found += [clusters.others(running), clusters.stale(temp, running), clusters.variable()]
     found += storage.check(args.storage)
-    found += [data.check(args.data)] if args.data else []
+    found += data.check(args.data) if args.data else []
     return found + (_cluster(args) if args.address else [])
 
 

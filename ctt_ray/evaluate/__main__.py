@@ -32,7 +32,7 @@ class EvaluateArgs(Frozen):
     split: str = ""
     """Of the data set, or a part such as val:0/2 or labelled:0/4; default: the one the run evaluates on."""
     data: str = ""
-    """Prepared data set with the same classes; default: the run's own."""
+    """Prepared data set, a folder or a URL, with the same classes; default: the run's own."""
     networks: str = ""
     """Names with commas between, such as s0,t0 or ensemble; default: all."""
     mode: Literal["whole", "slide", "half"] | None = None

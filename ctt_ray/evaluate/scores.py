@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ctt_ray.console import counted, say
 from ctt_ray.engine.evaluation import ENSEMBLE, Mode, evaluate
 from ctt_ray.evaluate.result import Result
@@ -11,6 +9,7 @@ from ctt_ray.restored import Checkpoint, autocast, device, restore
 from ctt_ray.stream import EvalSet
 from data_prep.parts import parse
 from data_prep.schema import MANIFEST, DataError, Manifest, load_manifest
+from data_prep.store.place import as_folder, is_url
 
 
 def evaluated(checkpoint: Checkpoint, *, data: str, split: str, mode: Mode, names: tuple[str, ...] = ()) -> Result:
@@ -52,7 +51,7 @@ def evaluated(checkpoint: Checkpoint, *, data: str, split: str, mode: Mode, name
 
 def _manifest(checkpoint: Checkpoint, data: str) -> Manifest:
     """The data set's manifest, if it has the checkpoint's classes in the checkpoint's order."""
-    if not (Path(data) / MANIFEST).is_file():
+    if not is_url(data) and not (as_folder(data) / MANIFEST).is_file():
         own = " (where the run was trained)" if data == checkpoint.config.data else ""
         raise DataError(f"no prepared data set at {data}{own}: no {MANIFEST} there. Name its folder with --data.")
     manifest = load_manifest(data)

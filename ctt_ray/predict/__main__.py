@@ -85,7 +85,7 @@ def _main(argv: Sequence[str]) -> int:
 def _say_trained_smaller(args: PredictArgs, data: str) -> None:
     """A network knows objects at the size of its training images; said where the training data are at hand."""
     try:
-        short_side = load_manifest(data).options.get("short_side")
+        short_side = load_manifest(data, wait=False).options.get("short_side")
     except DataError:
         return
     if short_side and args.short_side is None:

@@ -116,7 +116,7 @@ def data(settings: Settings) -> dict[str, str]:
     base = settings.base
     found = {"data set": base.data, "labelled": base.labelled, "scored on": scored_on(settings)}
     try:
-        found["data set"] += f" · content {load_manifest(base.data).content_hash[:16]}"
+        found["data set"] += f" · content {load_manifest(base.data, wait=False).content_hash[:16]}"
         found["labelled"] += f" · content {load_labelled_split(base.data, base.labelled).content_hash[:16]}"
     except (DataError, OSError, ValueError):
         found["data set"] += " · not readable from here, so without its hash"

@@ -7,6 +7,7 @@ of workers or loader processes that read it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -30,17 +31,42 @@ def permutation(seed: int, stream: int, epoch: int, shards: tuple[int, ...]) -> 
     """The rows 0..N-1 in the order of one epoch, read-only.
 
     Shards are put in random order, then rows are shuffled inside windows of WINDOW_SHARDS of them."""
-    draw = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream, epoch])))
+    draw = _draw(seed, stream, epoch)
     starts = np.cumsum([0, *shards])
-    filled = [shard for shard, rows in enumerate(shards) if rows > 0]
-    order = [filled[place] for place in draw.permutation(len(filled))]
-    windows = []
-    for first in range(0, len(order), WINDOW_SHARDS):
-        rows = [np.arange(starts[shard], starts[shard + 1]) for shard in order[first : first + WINDOW_SHARDS]]
-        windows.append(draw.permutation(np.concatenate(rows)))
-    result = np.concatenate(windows).astype(np.int64)
+    parts = []
+    for window in _cut(draw, shards):
+        rows = [np.arange(starts[shard], starts[shard + 1]) for shard in window]
+        parts.append(draw.permutation(np.concatenate(rows)))
+    result = np.concatenate(parts).astype(np.int64)
     result.flags.writeable = False
     return result
+
+
+@lru_cache(maxsize=8)
+def windows(seed: int, stream: int, epoch: int, shards: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The shards whose rows are shuffled together, in the order of one epoch: every shard that has rows, once."""
+    return _cut(_draw(seed, stream, epoch), shards)
+
+
+def _draw(seed: int, stream: int, epoch: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream, epoch])))
+
+
+def _cut(draw: np.random.Generator, shards: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    filled = [shard for shard, rows in enumerate(shards) if rows > 0]
+    order = [filled[place] for place in draw.permutation(len(filled))]
+    return tuple(tuple(order[first : first + WINDOW_SHARDS]) for first in range(0, len(order), WINDOW_SHARDS))
+
+
+def coming(seed: int, stream: int, number: int, shards: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The windows from the one of global sample `number` on, without end."""
+    epoch, position = divmod(number, sum(shards))
+    while True:
+        for window in windows(seed, stream, epoch, shards):
+            position -= sum(shards[shard] for shard in window)
+            if position < 0:
+                yield window
+        epoch, position = epoch + 1, -1
 
 
 def sample_key(seed: int, stream: int, number: int) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ctt_ray.batch import Batch
+from ctt_ray.stream.ahead import Ahead
 from ctt_ray.stream.loaders import Loaders
 from ctt_ray.stream.reader import ShardReader
 from ctt_ray.stream.rows import TRAIN, choose_rows
@@ -67,6 +68,11 @@ class SegStream:
         self._counters = Counters(0, 0, seed)
         self._turn = 0  # which iterator is the living one
 
+    @cached_property
+    def _ahead(self) -> Ahead:
+        """Begins with the first iteration: who only looks at a data set fetches nothing of it."""
+        return Ahead(self._reader)
+
     @property
     def manifest(self) -> Manifest:
         return self._reader.manifest
@@ -112,12 +118,14 @@ class SegStream:
         return self._run(self._turn)
 
     def _run(self, turn: int) -> Iterator[Batch]:
+        self._ahead.want(self._shares.ahead(self._counters))
         for batch in self._loaders.batches(self._counters):
             if turn != self._turn:
                 raise RuntimeError("this iterator ended when another began or a state was loaded; call iter() again")
             if isinstance(batch, DataError):
                 raise batch
             self._counters = self._shares.after(self._counters)
+            self._ahead.want(self._shares.ahead(self._counters))
             yield batch
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 
-from ctt_ray.stream.order import row_at, sample_key, worker_numbers
+from ctt_ray.stream.order import coming, row_at, sample_key, worker_numbers
 from ctt_ray.stream.rows import Rows
 from ctt_ray.stream.source import BatchWanted, Wanted
+
+AHEAD = 64  # steps: more than loader processes prepare, and a few labelled images may lie in many shards
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,18 @@ class Lane:
             )
             for number in worker_numbers(counter, self.batch, rank, world)
         )
+
+    def ahead(self, seed: int, counter: int) -> Iterator[tuple[int, ...]]:
+        """Shards shuffled together, from the window of global sample `counter` on: the next one too, and as many as AHEAD steps
+        go through."""
+        if not self.batch:
+            return
+        left = AHEAD * self.batch
+        for place, window in enumerate(coming(seed, self.stream, counter, self.shards)):
+            if place > 1 and left <= 0:
+                return
+            yield window
+            left -= sum(self.shards[shard] for shard in window)
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,13 @@ class Shares:
             labelled=self.labelled.share(at.seed, at.labelled, self.rank, self.world),
             unlabelled=self.unlabelled.share(at.seed, at.unlabelled, self.rank, self.world),
         )
+
+    def ahead(self, at: Counters) -> Iterator[int]:
+        """Shards that the steps from `at` on read, of both streams, soonest first."""
+        both = zip_longest(
+            self.labelled.ahead(at.seed, at.labelled), self.unlabelled.ahead(at.seed, at.unlabelled), fillvalue=()
+        )
+        return chain.from_iterable(chain.from_iterable(both))
 
     def forever(self, at: Counters) -> Iterator[BatchWanted]:
         """The shares of all steps from `at` on."""

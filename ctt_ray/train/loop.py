@@ -69,7 +69,7 @@ def _report(engine: Engine, config: RunConfig, session: Session, progress: Progr
     from ctt_ray.engine.reported import fill, measured
 
     facts = _facts(engine, progress.seconds) | fill(engine.banks, progress.classes)
-    scores = _scores(engine, config, steps.images)
+    scores = _scores(engine, config, steps.images, progress.content_hash)
     if not steps.cut:
         progress.take(facts | steps.waited(), measured(engine, progress.classes), scores)
         session.report(progress.metrics, progress.writer)
@@ -99,6 +99,10 @@ class Progress:
             )
         stream.load_state(extra["stream"])
         return cls(engine, stream, extra)
+
+    @property
+    def content_hash(self) -> str:
+        return str(self._data["content_hash"])
 
     @property
     def seconds(self) -> float:
@@ -180,12 +184,12 @@ def _check_finite(losses: Mapping[str, float], iteration: int) -> None:
         raise Diverged(f"diverged before iteration {iteration}: {', '.join(wrong)}; a lower learning rate may help")
 
 
-def _scores(engine: Engine, config: RunConfig, heard: Heard[Any]) -> Metrics:
+def _scores(engine: Engine, config: RunConfig, heard: Heard[Any], content_hash: str) -> Metrics:
     """mIoU in per cent of every network; `miou` is the best single student, the paper's headline."""
     from ctt_ray.train.setup import score
 
     limit = None if engine.iteration == config.optim.iterations else config.report.eval_limit
-    found = score(engine, config, limit=limit, heard=heard)
+    found = score(engine, config, limit=limit, heard=heard, content_hash=content_hash)
     students = [found[name] for name in engine.plan.students]
     teachers = [found[name] for name in engine.plan.teachers]
     scores: Metrics = {f"miou/{name}": value for name, value in found.items()}

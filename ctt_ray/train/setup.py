@@ -21,7 +21,9 @@ CLASS_WEIGHT_RANGE = (0.1, 10.0)  # a class in a handful of pixels must not drow
 def open_stream(config: RunConfig, plan: Plan, *, rank: int = 0, world: int = 1) -> SegStream:
     """The training stream. Raises ConfigError for settings that cannot be, DataError for data that cannot be read."""
     if not config.data:
-        raise ConfigError("no data set named; give --data FOLDER (a folder made by `python -m data_prep`)")
+        raise ConfigError(
+            "no data set named; give --data FOLDER (a folder made by `python -m data_prep`, or a URL of its copy in a store)"
+        )
     scored = parse(config.report.eval_split)
     try:
         return SegStream(
@@ -91,10 +93,13 @@ def _warn_of_missing_classes(plan: Plan, stream: SegStream) -> None:
         )
 
 
-def score(engine: Engine, config: RunConfig, *, limit: int | None, heard: Heard[Image] = iter) -> dict[str, float]:
+def score(
+    engine: Engine, config: RunConfig, *, limit: int | None, heard: Heard[Image] = iter, content_hash: str = ""
+) -> dict[str, float]:
     """mIoU in per cent of students, teachers and, with several students, of the students' mean probability.
 
-    heard: passes the images on, and may end them early: the scores are then worth nothing.
+    heard: passes the images on, and may end them early: the scores are then worth nothing. content_hash: of the data set that
+    the run trains on, which must not change under it.
     """
     data = engine.world.data
     images = EvalSet(
@@ -104,6 +109,7 @@ def score(engine: Engine, config: RunConfig, *, limit: int | None, heard: Heard[
         rank=data.index,
         world=data.size,
         labelled=config.labelled,
+        content_hash=content_hash,
     )
     with engine.accelerator.autocast():
         matrices = evaluate(

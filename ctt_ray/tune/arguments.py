@@ -30,7 +30,7 @@ class TuneArgs(Frozen):
     space: str = "demo"
     """voc | cityscapes | camvid | demo | recipes/table4 ..., or a space file's path (.py); `python -m tune_spaces` lists all."""
     data: str = ""
-    """Prepared data set; default: where the space says, else a rehearsal on built-in images."""
+    """Prepared data set, a folder or a URL; default: where the space says, else a rehearsal on built-in images."""
     labelled: str = ""
     """Name of a labelled split of it; default: the space's."""
     select_on: Literal["val", "labelled"] = "val"
@@ -136,6 +136,7 @@ def plan(args: TuneArgs) -> Plan:
         grid_levels=args.grid_levels,
         rehearsal=choice.rehearsal,
         stop_collapsed=args.stop_collapsed,
+        content=choice.content,
         trials=total.trials,
         added=stored.added if stored else 0,
     )
@@ -176,12 +177,12 @@ def grid_size(space: Space, args: TuneArgs) -> int:
 
 
 def _check_scored(choice: data.Choice, asked: Settings) -> None:
-    """There are images to compare trials on. Built-in data are painted later, remote ones read by the trials."""
+    """There are images to compare trials on. Built-in data are painted later."""
     name = asked.base.report.eval_split
-    if choice.built_in or "://" in choice.data:
+    if choice.built_in:
         parse(name)
     else:
-        scored_ids(Path(choice.data), name, choice.labelled)
+        scored_ids(choice.data, name, choice.labelled)
 
 
 def _space(name: str) -> Space:

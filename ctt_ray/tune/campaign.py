@@ -231,6 +231,7 @@ def trainable(campaign: Campaign) -> object:
         workers=campaign.workers,
         cpus=campaign.room.cpus,
         gpus=campaign.room.gpus,
+        content=campaign.settings.content,
     )
 
     def trial(config: dict[str, str]) -> None:

@@ -104,7 +104,7 @@ def plan(args: ConfirmArgs) -> Asked:
     base = searched.base
     read = base.report.eval_split
     on = args.on or unseen.default(read, load_manifest(base.data))
-    evidence = unseen.check(Path(base.data), base.labelled, search=read, confirm=on)
+    evidence = unseen.check(base.data, base.labelled, search=read, confirm=on)
     records = search.records()
     defaults = candidates.default_values(records, searched)
     chosen = candidates.choose(records, searched, defaults, args.best)
@@ -121,6 +121,7 @@ def plan(args: ConfirmArgs) -> Asked:
         sampler="random",
         scheduler="none",
         rehearsal=searched.rehearsal,
+        content=searched.content,
         trials=len(points),
     )
     if stored is not None:

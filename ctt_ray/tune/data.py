@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.schema import MANIFEST, DataError, load_labelled_split, load_manifest
+from data_prep.store.place import as_folder, is_url
 from tune_spaces import Space, scaled_down
 
 BUILT_IN = "data"  # inside the campaign's folder
@@ -16,20 +17,22 @@ COUNT = re.compile(r"n(\d+)_s(\d+)")
 
 @dataclass(frozen=True)
 class Choice:
-    """space: scaled down for a rehearsal · built_in: the scenes have to be painted first."""
+    """space: scaled down for a rehearsal · built_in: the scenes have to be painted first · content: the hash that the data have
+    then; "" for built-in ones."""
 
     space: Space
     data: str
     labelled: str
     built_in: bool = False
     rehearsal: bool = False
+    content: str = ""
 
 
 def choose(space: Space, *, data: str, labelled: str, campaign: Path, address: str) -> Choice:
     """A named data set must be there. Without a name: the space's own place, else the built-in scenes, as a rehearsal
     unless the space is made for them. Raises DataError for a missing path and for a rehearsal on a cluster."""
     where = data or str(space.base["data"])
-    if data or (where and (Path(where) / MANIFEST).is_file()):
+    if data or is_url(where) or (where and (Path(where) / MANIFEST).is_file()):
         return _checked(space, where, labelled or str(space.base["labelled"]))
     if space.recipe is not None:
         raise DataError(
@@ -78,10 +81,8 @@ def remedy(space: Space) -> str:
 
 
 def _checked(space: Space, data: str, labelled: str) -> Choice:
-    if "://" in data:
-        return Choice(space, data, labelled)
-    folder = Path(data).resolve()
-    load_manifest(folder)
+    place = data if is_url(data) else str(as_folder(data).resolve())
+    content = load_manifest(place).content_hash
     if labelled != "all":
-        load_labelled_split(folder, labelled)
-    return Choice(space, str(folder), labelled)
+        load_labelled_split(place, labelled)
+    return Choice(space, place, labelled, content=content)

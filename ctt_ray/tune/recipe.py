@@ -16,7 +16,8 @@ from ctt_ray import methods
 from ctt_ray.config import ConfigError
 from ctt_ray.tune.folder import write_json
 from ctt_ray.tune.settings import Settings
-from data_prep.schema import DataError, LabelledSplit, load_labelled_split, load_manifest
+from data_prep.schema import SPLITS, DataError, LabelledSplit, load_labelled_split, load_manifest
+from data_prep.store import small
 from tune_spaces import Space, SpaceError
 from tune_spaces.recipe import ALL, ROW, SEEDS, Recipe, Row
 
@@ -124,12 +125,8 @@ def _check_given(recipe: Recipe, rows: Sequence[Row], name: str) -> None:
         )
 
 
-def _looked_at(
-    recipe: Recipe, rows: Sequence[Row], data: str, labelled: str
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The data set's identity and its splits', None and nothing where it is remote and only the trials read it."""
-    if "://" in data:
-        return None, {}
+def _looked_at(recipe: Recipe, rows: Sequence[Row], data: str, labelled: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The data set's identity and its splits'."""
     manifest = load_manifest(data)
     sizes = {name: split.rows for name, split in manifest.splits.items()}
     found = {
@@ -150,7 +147,7 @@ def _identity(split: LabelledSplit) -> dict[str, Any]:
 
 def _split(recipe: Recipe, data: str, name: str) -> LabelledSplit:
     known = recipe.splits.get(name)
-    if known is None or (Path(data) / "splits" / f"{name}.json").is_file():
+    if known is None or small.read(data, f"{SPLITS}/{name}.json") is not None:
         return load_labelled_split(data, name)
     where = f" with FILE one of {known.published}" if known.published else ""
     raise DataError(

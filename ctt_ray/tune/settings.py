@@ -18,7 +18,7 @@ from tune_spaces import Fidelity, Space
 
 class Settings(Frozen):
     """A campaign's parameters beside the space's code. `trials` is the total, the only one that may still change; `added`
-    of them came by requests (requests.py)."""
+    of them came by requests (requests.py). content: hash of the data set when the campaign began, "" where nobody noted it."""
 
     space: str
     base: RunConfig
@@ -33,6 +33,7 @@ class Settings(Frozen):
     grid_levels: int = Field(3, ge=2)
     rehearsal: bool = False
     stop_collapsed: bool = False
+    content: str = ""
     trials: int = Field(ge=1)
     added: int = Field(0, ge=0)
 
@@ -119,7 +120,7 @@ def save(folder: Folder, settings: Settings) -> None:
 
 def check_same(path: Path, stored: Settings, asked: Settings) -> None:
     """Raises ConfigError naming every setting that differs: results of two different campaigns are not comparable."""
-    before, now = _flat(stored), _flat(asked)
+    before, now = _flat(stored), _flat(asked if stored.content else asked.model_copy(update={"content": ""}))
     differ = [
         f"  {name}: {before[name]!r} there, {now[name]!r} asked" for name in before if before[name] != now.get(name)
     ]

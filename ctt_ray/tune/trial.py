@@ -27,6 +27,7 @@ from ctt_ray.tune.attempts import Recorder
 from ctt_ray.tune.claim import claim
 from ctt_ray.tune.folder import ERROR, Folder, Issued, write_text
 from ctt_ray.tune.settings import applied
+from data_prep.schema import DataError, load_manifest
 
 LOOK_EVERY_S = 1.0  # for the stop file
 FOLLOW_EVERY_S = 2.0  # what Ray Train's workers save
@@ -53,7 +54,7 @@ class Work:
     """What every trial of a campaign shares; it travels to the trial's process.
 
     run: trains one configuration under a session, as ctt_ray.train.loop.run does; a function, or "module:function" for
-    one that is imported where the trial runs.
+    one that is imported where the trial runs. content: of the data set that the campaign began with, "" for any.
     """
 
     root: Path
@@ -62,6 +63,7 @@ class Work:
     workers: int
     cpus: float
     gpus: float
+    content: str = ""
 
     def __call__(self, config: dict[str, Any]) -> None:
         one_trial(self, config["trial"])
@@ -80,7 +82,9 @@ def one_trial(work: Work, id: str) -> None:
         try:
             issued = folder.issued(id)
             run = _in_process if work.workers == 1 else _with_workers
-            run(work, folder, issued, applied(work.base, issued.values), recorder)
+            config = applied(work.base, issued.values)
+            check_content(config.data, work.content)
+            run(work, folder, issued, config, recorder)
         except Moved as error:
             raise NodeTaken(str(error)) from None
         except Interrupted:
@@ -95,6 +99,15 @@ def one_trial(work: Work, id: str) -> None:
             recorder.end("failed")
         else:
             recorder.end("complete")
+
+
+def check_content(data: str, content: str) -> None:
+    """Raises DataError where the data set is another one than the campaign began with."""
+    if content and (found := load_manifest(data).content_hash) != content:
+        raise DataError(
+            f"{data} was changed under the campaign: it began with content {content[:12]}…, now there is {found[:12]}…. "
+            "Put the data set back, or start a campaign of another --name."
+        )
 
 
 def check_applied(issued: Issued, metrics: Metrics) -> None:

@@ -53,7 +53,7 @@ def default(search: str, manifest: Manifest) -> str:
     )
 
 
-def check(data: Path, labelled: str, *, search: str, confirm: str) -> Evidence:
+def check(data: str | Path, labelled: str, *, search: str, confirm: str) -> Evidence:
     """Raises ConfigError if an image to confirm on was scored in the search or trained on, DataError for unreadable data."""
     read = scored_images(data, search, labelled)
     asked = scored_images(data, confirm, labelled)
