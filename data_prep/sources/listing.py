@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.errors import UsageError
@@ -20,21 +21,29 @@ def require_folder(path: Path, what: str) -> Path:
     raise DataError(f"{what} not found: {path} is not a folder. {parent} holds: {found}. Name the right folder.")
 
 
-def files_by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, Path], list[tuple[str, Path]]]:
+def files_by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Files below a folder, at any depth, by relative path without suffix; and those whose stem was taken already.
+    They are text, a third of a Path's memory: there may be millions.
 
     Hidden files are skipped. Both are in sorted order, so that the first of two equal stems wins everywhere."""
-    found: dict[str, Path] = {}
-    doubled: list[tuple[str, Path]] = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
-            continue
-        stem = path.relative_to(folder).with_suffix("").as_posix()
+    found: dict[str, str] = {}
+    doubled: list[tuple[str, str]] = []
+    for file in sorted(_below(folder, tuple(suffixes)), key=lambda file: file.split("/")):
+        stem, path = os.path.splitext(file)[0], os.path.join(folder, file)
         if stem in found:
             doubled.append((stem, path))
         else:
             found[stem] = path
     return found, doubled
+
+
+def _below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
+    """Relative paths of the files with these suffixes, in the disk's order."""
+    for place, _, names in os.walk(folder):
+        above = os.path.relpath(place, folder)
+        for name in names:
+            if name.lower().endswith(suffixes) and not name.startswith("."):
+                yield name if above == "." else f"{above}/{name}"
 
 
 def files_by_ending(folder: Path, ending: str) -> tuple[dict[str, Path], list[tuple[str, Path]]]:

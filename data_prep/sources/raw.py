@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from data_prep.errors import BadItem
 
 Colour = tuple[int, int, int]
+File = Path | str
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
@@ -65,13 +66,13 @@ class Source(Protocol):
     def open(self) -> RawSet: ...
 
 
-def file_item(root: Path, name: str, image: Path, mask: Path | None) -> RawItem:
+def file_item(root: Path, name: str, image: File, mask: File | None) -> RawItem:
     """An item that lies in files; names in messages are relative to root."""
     files = _Files(str(root), _shown(root, image), None if mask is None else _shown(root, mask))
     return RawItem(name, files, files.signature())
 
 
-def bad_item(root: Path, name: str, file: Path, reason: str) -> RawItem:
+def bad_item(root: Path, name: str, file: File, reason: str) -> RawItem:
     """An item whose fault shows in the listing already (a mask without an image): reading it raises BadItem."""
     fault = Fault(BadItem(_shown(root, file), reason))
     return RawItem(name, fault, f"{_shown(root, file)} {reason}")
@@ -118,5 +119,5 @@ class _Files:
         return f"{file} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _shown(root: Path, path: Path) -> str:
+def _shown(root: Path, path: File) -> str:
     return str(path).removeprefix(f"{root}/")  # Path.relative_to takes ten times as long
