@@ -42,6 +42,7 @@ bench: setup  ## benchmarks: ratios, asserted; prints what it measured (ten minu
 	$(BIN)/python -m benchmarks.step_cost
 	$(BIN)/python -m benchmarks.tune_cost
 	$(BIN)/python -m benchmarks.exchange
+	$(BIN)/python -m benchmarks.prepare --images 20000 --few 4000
 
 clean:  ## remove the virtual environment and what the demo made
 	rm -rf $(VENV) demo build *.egg-info
