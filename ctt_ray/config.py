@@ -24,14 +24,16 @@ class Frozen(BaseModel):
 
 
 class MethodParams(Frozen):
-    """Weights and switches of the methods; each method reads those it knows (sources: docs/equations.md)."""
+    """Weights and switches of the methods; each method reads those it knows (sources: docs/equations.md).
+
+    None where methods have defaults of their own: `--method NAME --show-plan` shows them."""
 
     pairs: int = Field(2, ge=1)
     """Student-teacher pairs n."""
-    lambda_sup: float = Field(1.0, ge=0)
-    """Weight of the supervised cross-entropy."""
-    lambda_ct: float = Field(1.0, ge=0)
-    """Weight of the cross-teacher (pseudo-label) cross-entropy."""
+    lambda_sup: float | None = Field(None, ge=0)
+    """Weight of the supervised cross-entropy; none = the method's own."""
+    lambda_ct: float | None = Field(None, ge=0)
+    """Weight of the cross-teacher (pseudo-label) loss; none = the method's own."""
     lambda_hc: float = Field(0.1, ge=0)
     """Weight of the high-level contrastive loss; with lambda_lc = 0 as well the banks are not built."""
     lambda_lc: float = Field(0.1, ge=0)
@@ -44,22 +46,36 @@ class MethodParams(Frozen):
     """Confidence (a probability) that splits high-level from low-level features."""
     n_q: int = Field(128, ge=1)
     """Memory bank slots a class."""
-    ct_combine: Literal["mean", "sum"] = "mean"
-    """Over the other pairs' teachers."""
-    ct_gate: Literal["none", "pixel", "batch_fraction"] = "none"
-    """Which pseudo-labels count."""
-    ct_threshold: float = Field(0.968, ge=0, le=1)
-    """Confidence (a probability) that ct_gate asks for."""
-    warmup: float = Field(0.0, ge=0, lt=1)
-    """Share of the run that trains on labels alone, teachers following, before pseudo-labels are learnt from."""
-    ct_denominator: Literal["valid", "all"] = "valid"
-    """Pixels that the pseudo-label loss is divided by."""
-    ema_decay: float = Field(0.99, ge=0, lt=1)
-    """Teachers' decay; short runs need a smaller one."""
+    ct_combine: Literal["mean", "sum"] | None = None
+    """Over the teachers that label a student; none = the method's own."""
+    ct_gate: Literal["none", "pixel", "batch_fraction"] | None = None
+    """Which pseudo-labels count; none = the method's own, "none" = all."""
+    ct_threshold: float | None = Field(None, ge=0, le=1)
+    """Confidence (a probability) that ct_gate asks for; none = the method's own."""
+    lambda_aux: float | None = Field(None, ge=0)
+    """Weight of the method's further loss (adversarial, contrast, auxiliary decoders, ...); none = the method's own."""
+    lambda_self: float | None = Field(None, ge=0)
+    """Weight of the loss on labels that a student gives itself, checked by a critic or a corrector; none = the method's own."""
+    aux_threshold: float | None = Field(None, ge=0, le=1)
+    """Score that a critic must give; none = the method's own."""
+    aux_lr: float | None = Field(None, gt=0)
+    """Learning rate of the method's further networks; none = the method's own."""
+    keep_share: float | None = Field(None, gt=0, le=1)
+    """Share of the pseudo-labels kept (GTA-Seg), or kept by the first round (DMT, DST-CBC); none = the method's own."""
+    gamma: float | None = Field(None, ge=0)
+    """Power of the own probability that weights a pseudo-label (DMT, DST-CBC); none = the method's own."""
+    rounds: int | None = Field(None, ge=1)
+    """Rounds of pseudo-labels (self-training, DMT, DST-CBC); none = the method's own."""
+    warmup: float | None = Field(None, ge=0, lt=1)
+    """Share of the run that trains on labels alone before pseudo-labels are learnt from; none = the method's own."""
+    ct_denominator: Literal["valid", "all"] | None = None
+    """Pixels that the pseudo-label loss is divided by; none = the method's own."""
+    ema_decay: float | None = Field(None, ge=0, lt=1)
+    """Teachers' decay; short runs need a smaller one; none = the method's own."""
     ema_buffers: Literal["average", "copy", "own"] = "average"
     """BatchNorm statistics of the teachers."""
-    mixer: Literal["none", "cutmix", "classmix"] = "none"
-    """Mixes unlabelled images and their pseudo-labels alike."""
+    mixer: Literal["none", "cutmix", "classmix"] | None = None
+    """Mixes unlabelled images and their pseudo-labels alike; none = the method's own, "none" = no mixing."""
     contrast_reduction: Literal["class", "pixel"] = "class"
     """Mean over classes of class means, or over pixels."""
     contrast_conf: Literal["own", "cross_teacher"] = "own"
@@ -82,8 +98,8 @@ class MethodParams(Frozen):
     """Contrast starts when every queue is full, or with the classes whose queues are."""
     bank_teacher: Literal["updated", "step_start"] = "updated"
     """The teacher that feeds the bank: after or before the step."""
-    joint_forward: bool = False
-    """Labelled and unlabelled images in one forward pass (faster, BatchNorm statistics mixed)."""
+    joint_forward: bool | None = None
+    """Labelled and unlabelled images in one forward pass (faster, BatchNorm statistics mixed); none = the method's own."""
     colour_per_student: bool = False
     """Each student sees its own colour jitter; geometry and mix stay shared."""
 

@@ -71,6 +71,10 @@ def _obstacle(plan: Plan, world: int) -> str:
     pairs = len(plan.students)
     if pairs == 1:
         return "there is one student"
+    if plan.auxiliaries or plan.turns or plan.stages[1:]:
+        return f"{plan.method} trains networks beside its students, in turns or in stages"
+    if any(route.source in plan.students or route.loss != "ce" or route.view != "strong" for route in plan.routes):
+        return f"{plan.method}'s students are labelled by more than hard labels of teachers"
     teachers = [sum(follow.leader == student for follow in plan.follows) for student in plan.students]
     if len(set(teachers)) > 1:
         return "students do not have equally many teachers"

@@ -45,7 +45,7 @@ class Checkpoint:
     @property
     def offered(self) -> tuple[str, ...]:
         """What can be asked for by name: every network, and the mean of the students where there are several."""
-        return self.networks + ((ENSEMBLE,) if len(self.plan.students) > 1 else ())
+        return self.networks + ((ENSEMBLE,) if len(self.plan.learn_from_labels) > 1 else ())
 
     def check_offered(self, names: Sequence[str]) -> None:
         """Raises ConfigError naming those there are."""
@@ -55,12 +55,12 @@ class Checkpoint:
 
     def members(self, name: str) -> tuple[str, ...]:
         """The networks whose mean probability `name` stands for: itself, or all students."""
-        return self.plan.students if name == ENSEMBLE else (name,)
+        return self.plan.learn_from_labels if name == ENSEMBLE else (name,)
 
     @property
     def best_student(self) -> str:
         """By the run's own scores at this iteration; the first one where it was saved without scores."""
-        return max(self.plan.students, key=lambda name: float(self.metrics.get(f"miou/{name}", float("-inf"))))
+        return max(self.plan.learn_from_labels, key=lambda name: float(self.metrics.get(f"miou/{name}", float("-inf"))))
 
 
 def open_run(run: Path, which: Which = "last") -> Checkpoint:

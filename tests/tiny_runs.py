@@ -76,14 +76,15 @@ def parameters(engine: Engine) -> dict[str, torch.Tensor]:
 
 
 def same_state(one: Engine, other: Engine) -> bool:
-    """Networks with buffers, optimisers, banks, gate and iteration are bitwise equal."""
+    """Networks with buffers, optimisers, banks, networks beside, gate and iteration are bitwise equal."""
     states = []
     for engine in (one, other):
-        modules = {**engine.networks, **engine.banks.by_teacher}
+        beside = {f"aux {name}": net for name, net in engine.beside.nets.items()}
+        modules = {**engine.networks, **engine.banks.by_teacher, **beside, "shares": engine.shares}
         tensors = {
             f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
         }
-        for name, optimiser in engine.optimisers.items():
+        for name, optimiser in {**engine.optimisers, **engine.beside.optimisers}.items():
             for index, entry in optimiser.state_dict()["state"].items():
                 tensors |= {
                     f"{name}.sgd.{index}.{key}": value for key, value in entry.items() if torch.is_tensor(value)

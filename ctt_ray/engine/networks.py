@@ -17,9 +17,15 @@ SEEDS_PER_RUN = 1009  # a student's seed is seed * SEEDS_PER_RUN + its index: no
 
 
 def build_students(
-    plan: Plan, config: NetConfig, *, classes: int, seed: int, held: Callable[[int], bool] = lambda index: True
+    plan: Plan,
+    config: NetConfig,
+    *,
+    classes: int,
+    seed: int,
+    held: Callable[[int], bool] = lambda index: True,
+    turn: int = 0,
 ) -> dict[str, nn.Module]:
-    """One network a student that is `held` here, with initial weights of its own wherever it is.
+    """One network a student that is `held` here, with initial weights of its own wherever it is; others in each `turn`.
 
     Raises ConfigError for unknown names or unreadable weights."""
     if len(config.init) not in (1, len(plan.students)):
@@ -38,7 +44,7 @@ def build_students(
                 width=config.width,
                 dropout=config.dropout,
                 init=init,
-                seed=seed * SEEDS_PER_RUN + index,
+                seed=seed * SEEDS_PER_RUN + index + len(plan.students) * turn,
             )
             for index, (name, init) in enumerate(zip(plan.students, inits, strict=True))
             if held(index)

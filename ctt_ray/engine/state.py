@@ -3,6 +3,8 @@
 FOLDER/NAME.safetensors          a file a network, students and teachers
 FOLDER/NAME.optim.safetensors    a student's optimiser, entries named PARAMETER.STATE
 FOLDER/bank_NAME.safetensors     a bank: rows, head, fill
+FOLDER/aux_NAME.safetensors      a network beside the students, and aux_NAME.optim.safetensors
+FOLDER/shares.safetensors        histograms of confidence, where a route's gate is by share of a class
 FOLDER/state.json                iteration, gate, plan and configuration with their hashes, and the caller's extra
 """
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ctt_ray.engine.step import Engine
 
 STATE = "state.json"
-FORMAT = 1
+FORMAT = 2
 
 
 def save(engine: Engine, folder: Path, extra: Mapping[str, Any]) -> None:
@@ -38,6 +40,13 @@ def save(engine: Engine, folder: Path, extra: Mapping[str, Any]) -> None:
         return
     for name, bank in engine.banks.by_teacher.items():
         save_file(_plain(bank.state_dict()), folder / f"bank_{name}.safetensors")
+    for name, net in engine.beside.nets.items():
+        save_file(_plain(net.state_dict()), folder / f"aux_{name}.safetensors")
+        save_file(
+            _plain(_optimiser_state(net, engine.beside.optimisers[name])), folder / f"aux_{name}.optim.safetensors"
+        )
+    if engine.shares.sources:
+        save_file(_plain(engine.shares.state_dict()), folder / "shares.safetensors")
     content = {
         "format": FORMAT,
         "iteration": engine.iteration,
@@ -77,6 +86,11 @@ def load(engine: Engine, folder: Path) -> dict[str, Any]:
         _restore_optimiser(student, engine.optimisers[name], load_file(folder / f"{name}.optim.safetensors"))
     for name, bank in engine.banks.by_teacher.items():
         bank.load_state_dict(load_file(folder / f"bank_{name}.safetensors"))
+    for name, net in engine.beside.nets.items():
+        net.load_state_dict(load_file(folder / f"aux_{name}.safetensors"))
+        _restore_optimiser(net, engine.beside.optimisers[name], load_file(folder / f"aux_{name}.optim.safetensors"))
+    if engine.shares.sources:
+        engine.shares.load_state_dict(load_file(folder / "shares.safetensors"))
     engine.iteration = content["iteration"]
     engine.banks.opened_at = content["gate_opened_at"]
     extra: dict[str, Any] = content["extra"]

@@ -1,12 +1,13 @@
-"""One training step of any Plan: targets → forward → losses → backward → step → teachers → banks.
+"""One training step of any Plan.  docs/equations.md has the equations, docs/flow.md the picture.
 
-Students' losses separate, since every target and every peer feature is detached: one backward a student. All targets are
-taken from the weights at the start of the step. Sums and denominators are global over the workers that share a batch.
+Order inside a step: learning rate · targets from the weak views, by the weights at step start · a turn of students forward,
+labelled then unlabelled · losses · their updates · their followers · the next turn · networks beside · banks. Losses separate
+by student, since every target and peer feature is detached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,19 +21,25 @@ from ctt_ray.batch import Batch, Samples
 from ctt_ray.config import ConfigError, RunConfig
 from ctt_ray.engine import networks, state
 from ctt_ray.engine.accelerator import wrapped
+from ctt_ray.engine.auxiliaries import Auxiliaries, Shape
 from ctt_ray.engine.banks import Banks, Rows
 from ctt_ray.engine.diagnostics import Meter, follow_counts, label_counts, pseudo_label_counts
-from ctt_ray.engine.exchange import Exchange
+from ctt_ray.engine.exchange import Exchange, Pending
+from ctt_ray.engine.routes import on_labelled, route_loss
+from ctt_ray.engine.shares import Shares
+from ctt_ray.engine.stages import Timeline
 from ctt_ray.engine.terms import TERMS, StepView, low_queries
-from ctt_ray.engine.views import Target, mix_mask, mixed, seen, strong_view, teach, weak_view
+from ctt_ray.engine.views import Sights, Target, seen, teach, weak_view
 from ctt_ray.engine.world import World
-from ctt_ray.maths import contrast, draws, ema, labels, losses, mix, schedules
+from ctt_ray.maths import contrast, draws, ema, labels, losses, schedules
 from ctt_ray.nets import NetOut
-from ctt_ray.plan import Follow, Plan, Route
+from ctt_ray.plan import CONTRASTS, Follow, Plan, Route, View
+
+Outs = dict[str, NetOut]  # of students
 
 
 class Engine:
-    """Students, teachers, optimisers and banks of one run, and the step that moves them.
+    """Students, teachers, optimisers, banks and networks beside of one run, and the step that moves them.
 
     classes: K.  labelled_images: size of the labelled set, for the banks' renewal rate.  class_weight_K: of the supervised loss.
     world: the workers; networks and optimisers are those that this one holds, banks are everywhere.
@@ -53,6 +60,7 @@ class Engine:
         self.plan, self.config, self.accelerator, self.classes = plan, config, accelerator, classes
         self.world = world or World.alone()
         self.exchange = Exchange(plan, self.world)
+        self.timeline = Timeline(plan, config.optim.iterations)
         if plan.joint_forward and config.net.bn_statistics == "labelled":
             raise ConfigError("bn_statistics labelled needs two forward passes: set joint_forward to false")
         if config.net.sync_bn and accelerator.device.type == "cpu":
@@ -72,9 +80,11 @@ class Engine:
         for name, net in self.students.items():
             self.forwards[name] = wrapped(net, accelerator, self.world.data, sync_batchnorm=config.net.sync_bn)
             self.optimisers[name] = accelerator.prepare(networks.optimiser(net, config.optim))
-        self.banks = Banks(plan, classes=classes, dim=config.net.feature_dim, labelled_images=labelled_images).to(
-            device
-        )
+        dim = config.net.feature_dim
+        self.banks = Banks(plan, classes=classes, dim=dim, labelled_images=labelled_images).to(device)
+        self.shares = Shares(plan, classes).to(device)
+        shape = Shape.of(next(iter(self.students.values())), classes)
+        self.beside = Auxiliaries(plan, shape, accelerator, self.world.data, seed=config.seed)
         self.class_weight_K = None if class_weight_K is None else class_weight_K.to(device)
         self.meter = Meter(self.world)
 
@@ -89,37 +99,39 @@ class Engine:
 
     @property
     def uses_unlabelled(self) -> bool:
-        """Whether this step learns from unlabelled images: the plan does, and its warm-up is over."""
+        """Whether this step learns from unlabelled images: the plan does, and neither warm-up nor stage forbids it."""
         warm = self.iteration >= self.plan.warmup * self.config.optim.iterations
-        return warm and bool(self.plan.routes or self.plan.terms)
+        return warm and bool(self.plan.views) and not self.timeline.at(self.iteration).labels_only
 
     # -- the step ------------------------------------------------------------------------------------------------------
 
     def step(self, batch: Batch) -> None:
         """Move everything by one iteration; what it measured waits in `meter`."""
+        if self.timeline.begins(self.iteration):
+            self._enter(self.timeline.number(self.iteration))
         self._schedule()
         self._modes()
         labelled, unlabelled = batch.labelled.to(self.accelerator.device), batch.unlabelled.to(self.accelerator.device)
         view_l = weak_view(labelled)
         early_rows = self._bank_rows("step_start", view_l, labelled)
         pending = self.exchange.targets(self._targets(unlabelled))  # on its way while students see the labelled images
-        out_l = {} if self._joint else self._forward(view_l, "labelled")
-        targets = pending.wait()
-        self._count(targets, unlabelled)
-        mask_BHW = mix_mask(self.plan, unlabelled, targets, self._draws("mix")) if targets else None
-        targets = {name: mixed(target, mask_BHW) for name, target in targets.items()}
-        out_l, out_u = self._unlabelled(view_l, out_l, unlabelled, mask_BHW)
-        view = self._step_view(out_l, out_u, labelled, targets)
-        self.meter.add_counts(follow_counts(out_u, targets, self.plan.follows))
+        sights: Sights | None = None
+        for turn in self._turns():
+            out_l = {} if self._joint else self._labelled(turn, view_l)
+            sights = sights or self._sights(unlabelled, pending)
+            out_l, outs = self._unlabelled(turn, view_l, out_l, sights)
+            view = self._step_view(out_l, outs, view_l, labelled, sights)
+            self.meter.add_counts(
+                follow_counts(outs.get("strong", {}), sights.targets.get("strong", {}), self.plan.follows)
+            )
+            self._learn(turn, view)
         self.meter.add_counts(label_counts(view.label_Bhw, self.classes))
-        total = {name: self._loss(name, view, labelled, targets) for name in self.students}
-        for name, loss in total.items():
-            self._update(name, loss)
-        self.world.data.average_buffers_(self.students.values())
-        self._follow()
+        if self.beside and self.uses_unlabelled:
+            for name, value in self.beside.learn(view).items():
+                self.meter.add(f"{name}/own", value)
         late_rows = self._bank_rows("updated", view_l, labelled)
         self.banks.push({**early_rows, **late_rows}, self.iteration)
-        own = [self.teachers[follow.follower] for follow in self._held_follows() if follow.buffers == "own"]
+        own = [self.teachers[f.follower] for f in self._held_follows() if f.buffers == "own"]
         self.world.data.average_buffers_(own)
         self.iteration += 1
 
@@ -132,9 +144,9 @@ class Engine:
         torch.manual_seed(self._draws(f"dropout {student} {view} {self.world.data.index}").initial_seed())
 
     def _schedule(self) -> None:
-        optim = self.config.optim
-        factor = schedules.poly(self.iteration, optim.iterations, optim.power)
-        for optimiser in self.optimisers.values():
+        step, length = self.timeline.schedule(self.iteration)
+        factor = schedules.poly(step, length, self.config.optim.power)
+        for optimiser in (*self.optimisers.values(), *self.beside.optimisers.values()):
             for group in optimiser.param_groups:
                 group["lr"] = group["base_lr"] * factor
 
@@ -142,12 +154,44 @@ class Engine:
         for net in self.forwards.values():
             networks.set_mode(net, training=True, batchnorm=not self.config.net.freeze_bn)
         for follow in self._held_follows():
-            networks.set_mode(self.teachers[follow.follower], training=False, batchnorm=follow.buffers == "own")
+            if follow.follower in self.teachers:
+                networks.set_mode(self.teachers[follow.follower], training=False, batchnorm=follow.buffers == "own")
+
+    def _turns(self) -> list[list[str]]:
+        """The students of this worker that learn in this step, in the order of their updates."""
+        learns = set(self.plan.learn_from_labels)
+        if self.uses_unlabelled:
+            learns |= {lesson.learner for lesson in self.plan.lessons}
+        turns = [
+            [name for name in turn if name in self.students and name in learns]
+            for turn in self.plan.turns or (self.plan.students,)
+        ]
+        return [turn for turn in turns if turn]
+
+    def _learn(self, turn: Sequence[str], view: StepView) -> None:
+        """Losses of these students, their updates, and their followers."""
+        with self.beside.judging():
+            total = {name: self._loss(name, view) for name in turn}
+            for name, loss in total.items():
+                if loss is not None:
+                    self._update(name, loss)
+        self.world.data.average_buffers_(self.students[name] for name in turn)
+        self._follow(turn)
+
+    # -- what is seen --------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _teacher_outputs(self, names: Sequence[str], image_B3HW: Tensor) -> dict[str, NetOut]:
+    def _teacher_outputs(self, names: Iterable[str], image_B3HW: Tensor) -> Outs:
         with self.accelerator.autocast():
             return {name: self.teachers[name](image_B3HW) for name in names}
+
+    @torch.no_grad()
+    def _student_source(self, name: str, image_B3HW: Tensor) -> NetOut:
+        """A student as it labels others: normalised with the batch, as when it learns, and its statistics stay."""
+        self._seed_dropout(name, "source")
+        with self.accelerator.autocast(), networks.statistics_kept(self.students[name], kept=True):
+            out: NetOut = self.students[name](image_B3HW)
+        return out
 
     def _bank_rows(self, when: str, view_l: Tensor, labelled: Samples) -> dict[str, Rows]:
         """The rows that banks fed at this moment get, from all workers."""
@@ -156,124 +200,162 @@ class Engine:
         return self.exchange.bank_rows(self.banks.read(outs, labelled, self._draws, self.world.data))
 
     def _targets(self, unlabelled: Samples) -> dict[str, Target]:
-        """Labels of the weak view from every teacher of this worker, before any mixing."""
+        """Labels of the weak view from every source on this worker, before any mixing."""
         if not self.uses_unlabelled:
             return {}
-        outs = self._teacher_outputs(list(self.teachers), weak_view(unlabelled))
-        return {name: teach(out.logits_BKhw, unlabelled) for name, out in outs.items()}
+        weak = [route for route in self.plan.routes if route.source_view == "weak"]
+        image_B3HW, padding_BHW = weak_view(unlabelled), unlabelled.label_BHW == labels.PADDING
+        outs = self._teacher_outputs(list(self.teachers), image_B3HW)
+        for name in dict.fromkeys(route.source for route in weak if route.source in self.students):
+            outs[name] = self._student_source(name, image_B3HW)
+        soft = {route.source for route in weak if route.loss == "mse"}
+        found = {name: teach(out.logits_BKhw, padding_BHW, soft=name in soft) for name, out in outs.items()}
+        for source in self.shares.sources:
+            self.shares.see(source, found[source], self.world.data)
+        return found
 
-    def _count(self, targets: dict[str, Target], unlabelled: Samples) -> None:
-        threshold = self.config.params.ct_threshold
-        self.meter.add_counts(pseudo_label_counts(targets, unlabelled.label_BHW, threshold, self.classes))
+    def _sights(self, unlabelled: Samples, pending: Pending) -> Sights:
+        targets = pending.wait()
+        counts = pseudo_label_counts(targets, unlabelled.label_BHW, self.plan.threshold, self.classes)
+        self.meter.add_counts(counts)
+        views = self.plan.views if self.uses_unlabelled else ()
+        return Sights(self.plan, self.config.view, unlabelled, views, targets, self._draws)
 
     @property
     def _joint(self) -> bool:
         return self.plan.joint_forward and self.uses_unlabelled
 
-    def _forward(self, view: Tensor, which: str) -> dict[str, NetOut]:
-        """Every student of this worker on one view that they share."""
-        outs: dict[str, NetOut] = {}
-        for name, net in self.forwards.items():
-            self._seed_dropout(name, which)
-            with self.accelerator.autocast():
-                outs[name] = net(view)
-        return outs
+    def _forward(self, name: str, image_B3HW: Tensor, use: str, *, drop: float = 0.0, kept: bool = False) -> NetOut:
+        """One pass of a student with gradient.   use: names its draws of dropout.   kept: BatchNorm's statistics stay."""
+        self._seed_dropout(name, use)
+        net = self.forwards[name]
+        with self.accelerator.autocast(), networks.statistics_kept(net, kept=kept):
+            out: NetOut = net(image_B3HW, drop) if drop else net(image_B3HW)
+        return out
+
+    def _labelled(self, turn: Sequence[str], view_l: Tensor) -> Outs:
+        return {name: self._forward(name, view_l, "labelled") for name in turn if name in self.plan.learn_from_labels}
 
     def _unlabelled(
-        self, view_l: Tensor, out_l: dict[str, NetOut], unlabelled: Samples, mask_BHW: Tensor | None
-    ) -> tuple[dict[str, NetOut], dict[str, NetOut]]:
-        """Outputs on the mixed strong view; in a joint pass those on the labelled one come with them."""
+        self, turn: Sequence[str], view_l: Tensor, out_l: Outs, sights: Sights
+    ) -> tuple[Outs, dict[View, Outs]]:
+        """Outputs on the labelled images and on every view of the unlabelled ones; in a joint pass the first view's come with
+        the labelled ones'."""
         if not self.uses_unlabelled:
             return out_l, {}
-        out_u: dict[str, NetOut] = {}
-        for name, net in self.forwards.items():
-            salt = self.plan.students.index(name) if self.plan.colour_per_student else 0
-            view_u = strong_view(unlabelled, self.config.view, salt=salt)
-            view_u = view_u if mask_BHW is None else mix.mix(view_u, mask_BHW)
-            self._seed_dropout(name, "unlabelled")
-            with self.accelerator.autocast():
-                if self._joint:
-                    parts = [part.split([len(view_l), len(view_u)]) for part in net(torch.cat([view_l, view_u]))]
-                    out_l[name], out_u[name] = (NetOut(*pair) for pair in zip(*parts, strict=True))
-                else:
-                    with networks.statistics_kept(net, kept=self.config.net.bn_statistics == "labelled"):
-                        out_u[name] = net(view_u)
-        return out_l, out_u
+        kept = self.config.net.bn_statistics == "labelled"
+        outs: dict[View, Outs] = {view: {} for view in self.plan.views}
+        for name in turn:
+            for place, view in enumerate(self.plan.views):
+                image_B3HW = sights.image(view, name)
+                drop = self.plan.drop if view == "dropped" else 0.0
+                use = "unlabelled" if place == 0 else f"unlabelled {view}"
+                if place == 0 and self._joint:
+                    both = self._forward(name, torch.cat([view_l, image_B3HW]), use, drop=drop)
+                    parts = [part.split([len(view_l), len(image_B3HW)]) for part in both]
+                    out_l[name], outs[view][name] = (NetOut(*pair) for pair in zip(*parts, strict=True))
+                elif self._sees(name):
+                    outs[view][name] = self._forward(name, image_B3HW, use, drop=drop, kept=kept)
+        return out_l, outs
+
+    def _sees(self, name: str) -> bool:
+        """Whether anything reads this student's outputs on unlabelled images."""
+        sources = {route.source for route in self.plan.routes if route.source_view == "same"}
+        peers = {student for term in self.plan.terms for student, _ in term.peers}
+        return name in sources | peers | {lesson.learner for lesson in self.plan.lessons}
+
+    def _step_view(
+        self, out_l: Outs, outs: dict[View, Outs], view_l: Tensor, labelled: Samples, sights: Sights
+    ) -> StepView:
+        every = [*out_l.values(), *(out for seen_by in outs.values() for out in seen_by.values())]
+        size = every[0].logits_BKhw.shape[-2:] if every else labelled.label_BHW.shape[-2:]
+        contrasts = any(term.name in CONTRASTS for term in self.plan.terms) and bool(outs) and self.banks.open
+        own = {name: seen(out.logits_BKhw) for name, out in outs["strong"].items()} if contrasts else {}
+        view = StepView(
+            labelled=out_l,
+            outs=outs,
+            image_l_B3HW=view_l,
+            label_BHW=labelled.label_BHW,
+            label_Bhw=labels.nearest(labelled.label_BHW, (size[0], size[1])),
+            sights=sights,
+            seen=self.exchange.seen(own).wait(),
+            banks=self.banks.by_teacher,
+            present_K=self.banks.present_K,
+            aux=self.beside.nets,
+            net=partial(self._forward, use="term", kept=True),
+            draws=self._draws,
+            data=self.world.data,
+            progress=self.iteration / self.config.optim.iterations,
+        )
+        if not contrasts:
+            return view
+        feat_MD = {name: contrast.rows(out.feat_BDhw.detach()) for name, out in outs["strong"].items()}
+        return replace(view, peer_rows=self.exchange.low_rows(feat_MD, partial(low_queries, view)))
 
     # -- losses --------------------------------------------------------------------------------------------------------
 
-    def _step_view(
-        self, out_l: dict[str, NetOut], out_u: dict[str, NetOut], labelled: Samples, targets: dict[str, Target]
-    ) -> StepView:
-        size = next(iter(out_l.values())).logits_BKhw.shape[-2:]
-        label_Bhw = labels.nearest(labelled.label_BHW, (size[0], size[1]))
-        contrasts = bool(self.plan.terms) and bool(out_u) and self.banks.open
-        own = {name: seen(out.logits_BKhw) for name, out in out_u.items()} if contrasts else {}
-        view = StepView(
-            out_l, out_u, label_Bhw, targets, self.exchange.seen(own).wait(),
-            self.banks.by_teacher, self.banks.present_K, self._draws, self.world.data,
-        )  # fmt: skip
-        if not contrasts:
-            return view
-        feat_MD = {name: contrast.rows(out.feat_BDhw.detach()) for name, out in out_u.items()}
-        return replace(view, peer_rows=self.exchange.low_rows(feat_MD, partial(low_queries, view)))
-
-    def _loss(self, name: str, view: StepView, labelled: Samples, targets: Mapping[str, Target]) -> Tensor:
-        """This worker's share of one student's loss, times their number because DDP averages gradients over workers."""
-        loss = self.plan.supervised_weight * self._measured(
-            f"{name}/sup", self._supervised(view.labelled[name], labelled)
-        )
-        if not self.uses_unlabelled:
-            return loss * self.world.data.size
-        for route in self.plan.routes:
-            if route.learner == name and route.weight > 0:
-                value = self._measured(
-                    f"{name}<-{route.source}/ct",
-                    self._cross_teacher(route, view.unlabelled[name], targets[route.source]),
-                )
-                loss = loss + route.weight * value
-        for term in self.plan.terms:
-            if term.learner == name and self.banks.open:
-                loss = loss + term.weight * self._measured(f"{name}/{term.name}", TERMS[term.name](view, term))
-        return loss * self.world.data.size
+    def _loss(self, name: str, view: StepView) -> Tensor | None:
+        """This worker's share of one student's loss, times their number because DDP averages gradients over workers. None where
+        every weight is 0."""
+        parts: list[Tensor] = []
+        if name in self.plan.learn_from_labels:
+            supervised = self._supervised(view.labelled[name], view.label_BHW)
+            parts.append(self.plan.supervised_weight * self._measured(f"{name}/sup", supervised))
+        if self.uses_unlabelled:
+            parts += [
+                route.weight * self._measured(route_key(self.plan, route), self._routed(route, view))
+                for route in self.plan.routes
+                if route.learner == name and route.weight > 0
+            ]
+            parts += [
+                term.weight * self._measured(f"{name}/{term.name}", TERMS[term.name](view, term))
+                for term in self.plan.terms
+                if term.learner == name and (self.banks.open or term.name not in CONTRASTS)
+            ]
+        return sum(parts[1:], parts[0]) * self.world.data.size if parts else None
 
     def _measured(self, key: str, value: Tensor) -> Tensor:
         self.meter.add(key, value)
         return value
 
-    def _supervised(self, out: NetOut, labelled: Samples) -> Tensor:
-        height, width = labelled.label_BHW.shape[-2:]
-        logits_BKHW = labels.upsample(out.logits_BKhw, (height, width))
+    def _supervised(self, out: NetOut, label_BHW: Tensor) -> Tensor:
+        logits_BKHW = labels.upsample(out.logits_BKhw, (label_BHW.shape[-2], label_BHW.shape[-1]))
         optim = self.config.optim
         if optim.ohem_keep is None:
-            value, count = losses.cross_entropy(logits_BKHW, labelled.label_BHW, class_weight_K=self.class_weight_K)
+            value, count = losses.cross_entropy(logits_BKHW, label_BHW, class_weight_K=self.class_weight_K)
         else:
             value, count = losses.ohem(
                 logits_BKHW,
-                labelled.label_BHW,
+                label_BHW,
                 keep=optim.ohem_keep,
                 threshold=optim.ohem_threshold,
                 class_weight_K=self.class_weight_K,
             )
         return losses.ratio(value, self.world.data.total(count))
 
-    def _cross_teacher(self, route: Route, out: NetOut, target: Target) -> Tensor:
-        """Equation (5) for one route."""
-        height, width = target.label_BHW.shape[-2:]
-        valid_BHW = labels.valid(target.label_BHW)
-        above, pixels = losses.batch_fraction(target.conf_BHW, valid_BHW, route.threshold)
-        weight_BHW = losses.gate_weight(
-            target.conf_BHW,
-            valid_BHW,
-            gate=route.gate,
-            threshold=route.threshold,
-            counts=(self.world.data.total(above), self.world.data.total(pixels)),
-        )
-        logits_BKHW = labels.upsample(out.logits_BKhw, (height, width))
-        value, count = losses.cross_entropy(logits_BKHW, target.label_BHW, weight_BHW=weight_BHW)
-        if route.denominator == "all":
-            count = torch.full_like(count, valid_BHW.numel())
-        return losses.ratio(value, self.world.data.total(count))
+    def _routed(self, route: Route, view: StepView) -> Tensor:
+        """The route's loss on the unlabelled images, and on the labelled ones if it is on all."""
+        target, threshold_K = self._target(route, view), None
+        if route.gate == "class_share":
+            threshold_K = self.shares.threshold_K(route.source, self.timeline.at(self.iteration).keep)
+        out = view.outs[route.view][route.learner]
+        value = route_loss(route, out, target, self.world.data, threshold_K=threshold_K)
+        if route.on == "all":
+            mine, theirs = view.labelled[route.learner], view.labelled[route.source]
+            value = value + on_labelled(route, mine, theirs, view.label_BHW, self.world.data)
+        return value
+
+    def _target(self, route: Route, view: StepView) -> Target:
+        """What the source says of the learner's view: mixed from the weak view, or of what it sees itself."""
+        if route.source_view == "same":
+            out = view.outs[route.view][route.source]
+            return teach(out.logits_BKhw, view.sights.padding(route.view), soft=route.loss == "mse")
+        target = view.sights.targets[route.view][route.source]
+        if route.gate != "reweight":
+            return target
+        again = self._teacher_outputs([route.source], view.sights.image(route.view, route.learner))[route.source]
+        sure = teach(again.logits_BKhw, view.sights.padding(route.view))
+        return replace(target, conf_BHW=sure.conf_BHW)
 
     # -- updates -------------------------------------------------------------------------------------------------------
 
@@ -285,14 +367,39 @@ class Engine:
         self.optimisers[name].zero_grad()
 
     def _held_follows(self) -> list[Follow]:
-        return [follow for follow in self.plan.follows if follow.follower in self.teachers]
+        return [follow for follow in self.plan.follows if follow.follower in self.networks]
 
-    def _follow(self) -> None:
+    def _follow(self, leaders: Sequence[str]) -> None:
+        stage = self.timeline.number(self.iteration)
         for follow in self._held_follows():
-            decay = ema.decay_at(self.iteration, follow.decay)
-            ema.follow_(
-                self.teachers[follow.follower], self.students[follow.leader], decay=decay, buffers=follow.buffers
+            if follow.when == "step" and follow.since <= stage and follow.leader in leaders:
+                decay = ema.decay_at(self.iteration - self.timeline.starts[follow.since], follow.decay)
+                ema.follow_(
+                    self.networks[follow.follower],
+                    self.students[follow.leader],
+                    decay=decay,
+                    skip=follow.skip,
+                    buffers=follow.buffers,
+                )
+
+    def _enter(self, stage: int) -> None:
+        """What happens once at the start of a stage: copies are taken, then students begin afresh if the stage says so."""
+        for follow in self._held_follows():
+            if follow.since == stage or (follow.when == "stage" and follow.since < stage):
+                ema.follow_(self.networks[follow.follower], self.students[follow.leader], decay=0.0, buffers="copy")
+        if self.timeline.stages[stage].restart:
+            fresh = networks.build_students(
+                self.plan,
+                self.config.net,
+                classes=self.classes,
+                seed=self.config.seed,
+                held=self.world.holds,
+                turn=stage,
             )
+            for name, net in self.students.items():
+                net.load_state_dict(fresh[name].state_dict())
+                self.optimisers[name].state.clear()
+        self.shares.forget()
 
     # -- state ---------------------------------------------------------------------------------------------------------
 
@@ -304,3 +411,9 @@ class Engine:
     def load(self, folder: Path) -> dict[str, Any]:
         """Restore from `save`; returns its `extra`. Raises ConfigError for a checkpoint of another plan or other classes."""
         return state.load(self, folder)
+
+
+def route_key(plan: Plan, route: Route) -> str:
+    """Names the route's loss in the metrics; the view where one source labels a student twice."""
+    twins = [r for r in plan.routes if (r.learner, r.source) == (route.learner, route.source)]
+    return f"{route.learner}<-{route.source}" + (f"/{route.view}" if len(twins) > 1 else "") + "/ct"

@@ -36,7 +36,7 @@ def evaluated(checkpoint: Checkpoint, *, data: str, split: str, mode: Mode, name
             device=where,
             mode=mode,
             window=checkpoint.config.stream.crop,
-            ensemble=checkpoint.plan.students if ENSEMBLE in names else (),
+            ensemble=checkpoint.plan.learn_from_labels if ENSEMBLE in names else (),
         )
     return Result(
         checkpoint=checkpoint,

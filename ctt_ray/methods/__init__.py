@@ -7,13 +7,41 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ctt_ray.methods import ctt, mean_teacher, supervised
+from ctt_ray.methods import (
+    classmix,
+    cps,
+    ctt,
+    cutmix,
+    direct_mutual,
+    dmt,
+    dst_cbc,
+    dual_teachers,
+    ensemble,
+    fixmatch,
+    gta_seg,
+    mean_teacher,
+    self_training,
+    supervised,
+    unimatch,
+)
 from ctt_ray.plan import Plan, PlanError
 
 METHODS: dict[str, Callable[..., Plan]] = {
+    "classmix": classmix.plan,
+    "cps": cps.plan,
     "ctt": ctt.plan,
+    "cutmix": cutmix.plan,
+    "direct_mutual": direct_mutual.plan,
+    "dmt": dmt.plan,
+    "dst_cbc": dst_cbc.plan,
+    "dual_teachers": dual_teachers.plan,
+    "ensemble": ensemble.plan,
+    "fixmatch": fixmatch.plan,
+    "gta_seg": gta_seg.plan,
     "mean_teacher": mean_teacher.plan,
+    "self_training": self_training.plan,
     "supervised": supervised.plan,
+    "unimatch": unimatch.plan,
 }
 
 
@@ -27,7 +55,14 @@ def parameters(method: str) -> tuple[str, ...]:
     return tuple(inspect.signature(METHODS[method]).parameters)
 
 
+def settled(method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `method` reads, with its own default where `values` has None or nothing."""
+    parameters(method)
+    own = {name: entry.default for name, entry in inspect.signature(METHODS[method]).parameters.items()}
+    return {name: default if values.get(name) is None else values[name] for name, default in own.items()}
+
+
 def build(method: str, values: Mapping[str, Any]) -> Plan:
     """The plan of `method`; it takes from `values` what it reads and leaves the rest."""
-    read = parameters(method)
-    return METHODS[method](**{name: values[name] for name in read if name in values})
+    given = settled(method, values)
+    return METHODS[method](**given)

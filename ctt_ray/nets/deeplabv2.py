@@ -36,4 +36,4 @@ class DeepLabV2(Head):
     def forward(self, low_BChw: Tensor, high_BChw: Tensor) -> NetOut:
         """high (B, C, h, w) at output stride to NetOut at the same size; low is not used."""
         feat_BDhw = self.bottleneck(torch.cat([branch(high_BChw) for branch in self.branches], dim=1))
-        return NetOut(self.classifier(self.dropout(feat_BDhw)), feat_BDhw)
+        return NetOut(self.classifier(self.dropout(feat_BDhw)), feat_BDhw, high_BChw)

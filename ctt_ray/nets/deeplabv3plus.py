@@ -61,4 +61,4 @@ class DeepLabV3Plus(Head):
         """low at stride 4 and high at output stride to NetOut at stride 4."""
         up_BDhw = F.interpolate(self.pyramid(high_BChw), size=low_BChw.shape[2:], mode="bilinear", align_corners=False)
         feat_BDhw = self.decoder(torch.cat([up_BDhw, self.low(low_BChw)], dim=1))
-        return NetOut(self.classifier(self.dropout(feat_BDhw)), feat_BDhw)
+        return NetOut(self.classifier(self.dropout(feat_BDhw)), feat_BDhw, high_BChw)

@@ -25,12 +25,11 @@ def differences(engine: Engine) -> dict[str, float]:
 
     A parameter that the method does not read is not compared. Sums and quotients agree within 1e-9 of the value.
     """
-    asked: dict[str, Any] = {**engine.config.optim.model_dump(), **engine.config.params.model_dump()}
-    read = {*engine.config.optim.model_dump(), *methods.parameters(engine.plan.method)}
+    asked = {**engine.config.optim.model_dump(), **_settled(engine)}
     return {
         name: value
         for name, reading in READINGS.items()
-        if name in read
+        if name in asked
         for value in reading(engine)
         if not math.isclose(value, asked[name], rel_tol=1e-9)
     }
@@ -42,6 +41,10 @@ def built_hash(engine: Engine) -> str:
     if not found:
         return engine.config.hash()
     return hashlib.sha256(f"{engine.config.hash()} {json.dumps(found, sort_keys=True)}".encode()).hexdigest()[:16]
+
+
+def _settled(engine: Engine) -> dict[str, Any]:
+    return methods.settled(engine.plan.method, engine.config.params.model_dump())
 
 
 def _optimiser(option: str) -> Reading:
@@ -60,12 +63,12 @@ def _head_factor(engine: Engine) -> Iterable[float]:
 
 
 def _cross_teacher(engine: Engine) -> Iterable[float]:
-    """Equation (5): the weights of a student's teachers add up to lambda_ct (`ct_combine: mean`), or each is (`sum`)."""
+    """The weights of a student's routes add up to lambda_ct, or each is it (`ct_combine: sum`)."""
     if not engine.plan.routes:
         yield 0.0
     for student in {route.learner for route in engine.plan.routes}:
         weights = [route.weight for route in engine.plan.routes if route.learner == student]
-        yield sum(weights) / (len(weights) if engine.config.params.ct_combine == "sum" else 1)
+        yield sum(weights) / (len(weights) if _settled(engine).get("ct_combine") == "sum" else 1)
 
 
 def _weight(term: str) -> Reading:

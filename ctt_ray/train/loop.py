@@ -190,7 +190,7 @@ def _scores(engine: Engine, config: RunConfig, heard: Heard[Any], content_hash: 
 
     limit = None if engine.iteration == config.optim.iterations else config.report.eval_limit
     found = score(engine, config, limit=limit, heard=heard, content_hash=content_hash)
-    students = [found[name] for name in engine.plan.students]
+    students = [found[name] for name in engine.plan.learn_from_labels]
     teachers = [found[name] for name in engine.plan.teachers]
     scores: Metrics = {f"miou/{name}": value for name, value in found.items()}
     scores |= {"miou": max(students), "miou/student_mean": sum(students) / len(students)}

@@ -119,7 +119,7 @@ def score(
             device=engine.accelerator.device,
             mode=config.report.eval_mode,
             window=config.stream.crop,
-            ensemble=engine.plan.students if len(engine.plan.students) > 1 else (),
+            ensemble=engine.plan.learn_from_labels if len(engine.plan.learn_from_labels) > 1 else (),
             world=engine.world,
         )
     return {name: 100 * float(metrics.mean_iou(matrix)) for name, matrix in matrices.items()}

@@ -38,7 +38,7 @@ class Pixelwise(nn.Module):
     def forward(self, image_B3HW: Tensor) -> NetOut:
         scores_B3HW = image_B3HW * image_B3HW.new_tensor(colour.IMAGENET_STD)[:, None, None]
         scores_B3HW = scores_B3HW + image_B3HW.new_tensor(colour.IMAGENET_MEAN)[:, None, None]
-        return NetOut((self.sharpness * scores_B3HW).roll(self.shift, dims=1), scores_B3HW)
+        return NetOut((self.sharpness * scores_B3HW).roll(self.shift, dims=1), scores_B3HW, scores_B3HW)
 
 
 def tiny_net(seed: int = 0) -> nn.Module:
@@ -104,7 +104,7 @@ def test_sliding_windows_are_averaged_pixel_by_pixel() -> None:
         def forward(self, image_B3HW: Tensor) -> NetOut:
             mean = image_B3HW.mean((1, 2, 3), keepdim=True)
             logits = torch.cat([mean, -mean, 0 * mean], 1).expand(-1, -1, *image_B3HW.shape[2:])
-            return NetOut(logits, logits)
+            return NetOut(logits, logits, logits)
 
     image, (high, wide) = noise(2, 10, 13), (6, 6)
     normal = colour.normalise(image.float() / 255)

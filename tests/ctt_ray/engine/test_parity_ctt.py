@@ -105,7 +105,7 @@ class PlainCTT:
                 ce = losses.ratio(
                     *losses.cross_entropy(labels.upsample(out_u[i].logits_BKhw, y_l.shape[-2:]), pseudo[j])
                 )
-                total = total + p.lambda_ct / (n - 1) * ce
+                total = total + 1.0 / (n - 1) * ce  # lambda_ct of the paper
             if self.gate_open:
                 total = total + p.lambda_hc * self.high(i, others, out_l, out_u, own_l, own_u, y_small, pseudo)
                 total = total + p.lambda_lc * self.low(i, others, unit, own_u, pseudo, small)

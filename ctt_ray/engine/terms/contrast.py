@@ -1,59 +1,13 @@
-"""Named extra losses. A term sees one step and returns one number; to add one, write a function and a line in TERMS."""
+"""The contrastive losses of CTT, equations (6) to (9)."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from ctt_ray.engine.views import Target
-from ctt_ray.engine.world import Group
+from ctt_ray.engine.terms.view import Queries, StepView, number, rows
 from ctt_ray.maths import contrast, labels
-from ctt_ray.maths.bank import ClassBank
-from ctt_ray.nets import NetOut
 from ctt_ray.plan import Term
-
-Draws = Callable[[str], torch.Generator]  # for one use; the use names what makes it another worker's
-Queries = tuple[Tensor, Tensor]  # index_Q, and what the rows' weights are multiplied by
-PeerRows = tuple[Queries, Tensor]  # with the peer's feat_QD there, not normalised
-
-
-@dataclass(frozen=True)
-class StepView:
-    """One step as the terms see it, after all students' forward passes.
-
-    labelled, unlabelled: this worker's students → their outputs on the labelled weak view and on the mixed strong view.
-    label_Bhw: labels at feature size.   targets: every teacher → its mixed labels and confidences at image size.
-    seen: every student → its labels and confidences on the strong view, at feature size.
-    peer_rows: (learner, peer student, its teacher) → what `low_queries` chose, and the peer's features there.
-    banks: every teacher's.
-    present_K: classes that may be compared, None for all.   draws: this step's random numbers.   data: who shares the batch.
-    """
-
-    labelled: dict[str, NetOut]
-    unlabelled: dict[str, NetOut]
-    label_Bhw: Tensor
-    targets: dict[str, Target]
-    seen: dict[str, Target]
-    banks: dict[str, ClassBank]
-    present_K: Tensor | None
-    draws: Draws
-    data: Group
-    peer_rows: dict[tuple[str, str, str], PeerRows] = field(default_factory=dict)
-
-
-TermFn = Callable[[StepView, Term], Tensor]
-
-
-def number(term: Term, option: str) -> float:
-    return float(term.options[option] or 0.0)
-
-
-def rows(feat_BDhw: Tensor) -> Tensor:
-    """feat_MD, L2-normalised, a row a pixel."""
-    return contrast.normalise(contrast.rows(feat_BDhw))
 
 
 def contrast_high(view: StepView, term: Term) -> Tensor:
@@ -62,7 +16,7 @@ def contrast_high(view: StepView, term: Term) -> Tensor:
     options: tau · phi · conf (`own` | `cross_teacher`) · mask_labelled · reduction · max_queries.
     With several peers the mean over their teachers' pseudo-labels.
     """
-    own_l, own_u = view.labelled[term.learner], view.unlabelled[term.learner]
+    own_l, own_u = view.labelled[term.learner], view.unlabelled(term)
     feat_MD = rows(torch.cat([own_l.feat_BDhw, own_u.feat_BDhw]))
     _, conf_l = labels.confidence(own_l.logits_BKhw)
     conf_u = view.seen[term.learner].conf_BHW
@@ -91,7 +45,7 @@ def contrast_low(view: StepView, term: Term) -> Tensor:
 
     options: tau · phi · conf · directional (the peer must be surer) · peer_min · reduction · max_queries. Mean over peers.
     """
-    feat_MD = rows(view.unlabelled[term.learner].feat_BDhw)
+    feat_MD = rows(view.unlabelled(term).feat_BDhw)
     losses = []
     for student, teacher in term.peers:
         label_M, selected_M = _unsure(view, term, student, teacher)
@@ -129,7 +83,7 @@ def _unsure(view: StepView, term: Term, student: str, teacher: str) -> tuple[Ten
 
 def _pseudo(view: StepView, term: Term, teacher: str, conf_own: Tensor) -> tuple[Tensor, Tensor]:
     """The teacher's labels at feature size, and M^h there: whose confidence counts is the option `conf`."""
-    target = view.targets[teacher]
+    target = view.sights.targets[term.view][teacher]
     size = (conf_own.shape[-2], conf_own.shape[-1])
     label_Bhw = labels.nearest(target.label_BHW, size)
     if term.options["conf"] == "cross_teacher":  # the released code compares with >=
@@ -161,6 +115,3 @@ def _queries(view: StepView, term: Term, other: str, selected_M: Tensor) -> Quer
     return contrast.query_cap(
         selected_M, int(limit), view.draws(f"{term.name} {term.learner} {other} {view.data.index}")
     )
-
-
-TERMS: dict[str, TermFn] = {"contrast_high": contrast_high, "contrast_low": contrast_low}

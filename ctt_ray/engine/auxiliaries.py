@@ -1,0 +1,104 @@
+"""Trained networks beside the students: what kinds there are, how each is built and how it learns.
+
+One without a loss of its own learns from its learner's terms, in the same backward pass. One with a loss of its own gets no
+gradient from terms and is updated after the students, on what they gave out in the same step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from ctt_ray.engine.terms import StepView
+from ctt_ray.engine.world import Group
+from ctt_ray.nets import SegNet
+from ctt_ray.plan import Auxiliary, Plan
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What an auxiliary has to fit: classes K, channels of the head's features and of the backbone's last ones."""
+
+    classes: int
+    feature_dim: int
+    high_channels: int
+
+    @classmethod
+    def of(cls, student: nn.Module, classes: int) -> Shape:
+        assert isinstance(student, SegNet)
+        return cls(classes, student.head.classifier.in_channels, student.backbone.high_channels)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """build: with initial weights from torch's generator.   loss: this worker's share, from outputs that it detaches itself."""
+
+    build: Callable[[Shape, Auxiliary], nn.Module]
+    loss: Callable[[StepView, Auxiliary], Tensor] | None = None
+
+
+KINDS: dict[str, Kind] = {}
+SEED = 7919  # apart from the students' seeds
+
+
+class Auxiliaries:
+    """All of a plan's, with an Adam each. In the checkpoint under their names."""
+
+    def __init__(self, plan: Plan, shape: Shape, accelerator: Accelerator, data: Group, *, seed: int) -> None:
+        self._specs = {spec.name: spec for spec in plan.auxiliaries}
+        self._accelerator, self._data = accelerator, data
+        self.nets: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, Any] = {}
+        for place, spec in enumerate(plan.auxiliaries):
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed((seed + 1) * SEED + place)
+                net = KINDS[spec.kind].build(shape, spec)
+            self.nets[spec.name] = net.to(accelerator.device)
+            groups = [{"params": list(net.parameters()), "lr": spec.lr, "base_lr": spec.lr}]
+            self.optimisers[spec.name] = accelerator.prepare(torch.optim.Adam(groups, betas=(0.9, 0.99)))
+
+    def __bool__(self) -> bool:
+        return bool(self._specs)
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Inside, those with a loss of their own ask for no gradient: students learn from them, they do not."""
+        frozen = [p for name, net in self.nets.items() if self._own_loss(name) for p in net.parameters()]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in frozen:
+                parameter.requires_grad_(True)
+
+    def learn(self, view: StepView) -> Mapping[str, Tensor]:
+        """Update all; the values of their own losses."""
+        values: dict[str, Tensor] = {}
+        for name, net in self.nets.items():
+            if loss := self._own_loss(name):
+                values[name] = loss(view, self._specs[name])
+                self._accelerator.backward(values[name] * self._data.size)
+            self._average(net)
+            self.optimisers[name].step()
+            self.optimisers[name].zero_grad()
+        self._data.average_buffers_(self.nets.values())
+        return values
+
+    def _own_loss(self, name: str) -> Callable[[StepView, Auxiliary], Tensor] | None:
+        return KINDS[self._specs[name].kind].loss
+
+    def _average(self, net: nn.Module) -> None:
+        """Gradients become their mean over the workers, as DDP makes those of the students."""
+        gradients = [p.grad for p in net.parameters() if p.grad is not None]
+        if self._data.size == 1 or not gradients:
+            return
+        flat = self._data.total(torch.cat([g.flatten() for g in gradients])) / self._data.size
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))

@@ -1,0 +1,42 @@
+"""ClassMix: a mean teacher's hard labels on images with half of another one's predicted classes pasted in."""
+
+from typing import Literal
+
+from ctt_ray.plan import Buffers, Follow, Gate, Mixer, Plan, Route
+
+
+def plan(
+    *,
+    lambda_sup: float = 1.0,
+    lambda_ct: float = 1.0,
+    ct_gate: Gate = "batch_fraction",
+    ct_threshold: float = 0.968,
+    ct_denominator: Literal["valid", "all"] = "all",
+    ema_decay: float = 0.99,
+    ema_buffers: Buffers = "average",
+    mixer: Mixer = "classmix",
+    warmup: float = 0.0,
+) -> Plan:
+    """Olsson et al., ClassMix (WACV 2021, arXiv 2007.07936).
+
+    Cross-entropy over all pixels times the share of pixels whose teacher is at least 0.968 sure; colour jitter and blur.
+    """
+    return Plan(
+        method="classmix",
+        students=("s0",),
+        teachers=("t0",),
+        supervised_weight=lambda_sup,
+        routes=(
+            Route(
+                learner="s0",
+                source="t0",
+                weight=lambda_ct,
+                gate=ct_gate,
+                threshold=ct_threshold,
+                denominator=ct_denominator,
+            ),
+        ),
+        follows=(Follow(follower="t0", leader="s0", decay=ema_decay, buffers=ema_buffers),),
+        mixer=mixer,
+        warmup=warmup,
+    )

@@ -1,0 +1,34 @@
+"""DST-CBC: self-training in rounds that take in more of each class, with weights that shrink where the network has its doubts."""
+
+from ctt_ray.methods.rounds import growing
+from ctt_ray.plan import Follow, Mixer, Plan, Route
+
+
+def plan(
+    *,
+    lambda_sup: float = 1.0,
+    lambda_ct: float = 1.0,
+    keep_share: float = 0.2,
+    gamma: float = 5.0,
+    rounds: int = 5,
+    warmup: float = 0.2,
+    mixer: Mixer = "none",
+) -> Plan:
+    """Feng et al., Semi-supervised semantic segmentation via dynamic self-training and class-balanced curriculum
+    (arXiv 2004.08514).
+
+    Per round the network is frozen and labels for itself: the surest 20, 40 … 100 % of each class, a pixel's loss weighted by the
+    learner's own probability of the label to the power gamma †.
+    [O] Labels are made crop by crop, and the classes' thresholds from all crops seen since the round began, where the original
+    labels the whole set between rounds; weights go on from round to round, on one schedule; `warmup` is the stage on labels.
+    """
+    return Plan(
+        method="dst_cbc",
+        students=("s0",),
+        teachers=("t0",),
+        supervised_weight=lambda_sup,
+        routes=(Route(learner="s0", source="t0", weight=lambda_ct, gate="class_share", gamma=gamma),),
+        follows=(Follow(follower="t0", leader="s0", when="stage", since=1),),
+        stages=growing(warmup, rounds, keep_share),
+        mixer=mixer,
+    )

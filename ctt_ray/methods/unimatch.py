@@ -1,0 +1,34 @@
+"""UniMatch: FixMatch with two strong views and one with features dropped."""
+
+from ctt_ray.plan import Gate, Mixer, Plan, Route, View
+
+SHARES: tuple[tuple[View, float], ...] = (("strong", 0.25), ("strong2", 0.25), ("dropped", 0.5))
+
+
+def plan(
+    *,
+    lambda_sup: float = 0.5,
+    lambda_ct: float = 0.5,
+    ct_gate: Gate = "pixel",
+    ct_threshold: float = 0.95,
+    mixer: Mixer = "cutmix",
+    warmup: float = 0.0,
+) -> Plan:
+    """Yang et al., Revisiting weak-to-strong consistency (CVPR 2023, arXiv 2208.09910).
+
+    L = (L_sup + L_u) / 2; of L_u a quarter each on two strong views with CutMix (on half of the images) and a half on the weak
+    view with half of the channels of the backbone's features dropped. Threshold 0.95 (the paper has 0 on Cityscapes).
+    [O] Its version 2 (a teacher with decay 0.996, DINOv2) is not here. The weak view's labels as in `fixmatch`.
+    """
+    return Plan(
+        method="unimatch",
+        students=("s0",),
+        supervised_weight=lambda_sup,
+        routes=tuple(
+            Route(learner="s0", source="s0", view=view, weight=lambda_ct * share, gate=ct_gate, threshold=ct_threshold)
+            for view, share in SHARES
+        ),
+        mixer=mixer,
+        mix_p=0.5,
+        warmup=warmup,
+    )
