@@ -60,6 +60,8 @@ class MethodParams(Frozen):
     """Score that a critic must give; none = the method's own."""
     aux_lr: float | None = Field(None, gt=0)
     """Learning rate of the method's further networks; none = the method's own."""
+    aux_width: int | None = Field(None, ge=8)
+    """Channels of the first layer of a critic, corrector or flaw detector; none = the method's own."""
     keep_share: float | None = Field(None, gt=0, le=1)
     """Share of the pseudo-labels kept (GTA-Seg), or kept by the first round (DMT, DST-CBC); none = the method's own."""
     gamma: float | None = Field(None, ge=0)

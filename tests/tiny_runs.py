@@ -18,7 +18,7 @@ CLASSES = 3
 SIZE = 32
 TINY: dict[str, Any] = {
     "backbone": "mobilenet_v2", "width": 0.25, "feature_dim": 8, "crop": (SIZE, SIZE), "iterations": 40, "lr": 0.01,
-    "n_q": 4, "phi": 0.36, "ema_decay": 0.6, "bank_add": 2,
+    "n_q": 4, "phi": 0.36, "ema_decay": 0.6, "bank_add": 2, "aux_width": 8,
 }  # fmt: skip
 
 

@@ -16,8 +16,16 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from ctt_ray.engine.terms import StepView
+from ctt_ray.engine.terms.corrector import corrector_loss
+from ctt_ray.engine.terms.flaws import flaw_detector_loss
+from ctt_ray.engine.terms.image_critic import image_critic_loss
+from ctt_ray.engine.terms.pixel_critic import pixel_critic_loss
 from ctt_ray.engine.world import Group
 from ctt_ray.nets import SegNet
+from ctt_ray.nets.auxiliary.corrector import Corrector
+from ctt_ray.nets.auxiliary.flaw_detector import FlawDetector
+from ctt_ray.nets.auxiliary.image_critic import ImageCritic
+from ctt_ray.nets.auxiliary.pixel_critic import PixelCritic
 from ctt_ray.plan import Auxiliary, Plan
 
 
@@ -43,7 +51,16 @@ class Kind:
     loss: Callable[[StepView, Auxiliary], Tensor] | None = None
 
 
-KINDS: dict[str, Kind] = {}
+def _width(spec: Auxiliary) -> int:
+    return int(spec.options["width"] or 0)
+
+
+KINDS: dict[str, Kind] = {
+    "corrector": Kind(lambda shape, spec: Corrector(shape.classes, _width(spec)), corrector_loss),
+    "flaw_detector": Kind(lambda shape, spec: FlawDetector(shape.classes, _width(spec)), flaw_detector_loss),
+    "image_critic": Kind(lambda shape, spec: ImageCritic(shape.classes, _width(spec)), image_critic_loss),
+    "pixel_critic": Kind(lambda shape, spec: PixelCritic(shape.classes, _width(spec)), pixel_critic_loss),
+}
 SEED = 7919  # apart from the students' seeds
 
 

@@ -8,22 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ctt_ray.maths.labels import VOID, valid
+from ctt_ray.maths.labels import VOID, exact, valid
 
 
 def one_hot(label_BHW: Tensor, classes: int) -> Tensor:
-    """A label map as a critic sees it: float32 (B, K, HW), all zeros at void and padding."""
+    """A label map as a critic sees it: (B, K, HW) in torch's default dtype, all zeros at void and padding."""
     known_BHW = valid(label_BHW)
     index_B1HW = torch.where(known_BHW, label_BHW, 0).long()[:, None]
-    shape = (len(label_BHW), classes, *label_BHW.shape[1:])
-    return torch.zeros(shape, device=label_BHW.device).scatter_(1, index_B1HW, known_BHW[:, None].float())
+    empty_BKHW = torch.zeros((len(label_BHW), classes, *label_BHW.shape[1:]), device=label_BHW.device)
+    return empty_BKHW.scatter_(1, index_B1HW, known_BHW[:, None].to(empty_BKHW))
 
 
 def judged(logit: Tensor, *, real: bool, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy of a critic's logits of any shape with "a label map" or "a prediction": (sum, count).
 
     counts: bool of that shape, what is judged at all (pixels with a class); by default everything."""
-    loss = F.softplus(-logit.float() if real else logit.float())
+    loss = F.softplus(-exact(logit) if real else exact(logit))
     if counts is None:
         counts = torch.ones_like(logit, dtype=torch.bool)
     return (loss * counts).sum(), counts.sum().float()
@@ -33,7 +33,7 @@ def trusted_label(label: Tensor, logit: Tensor, threshold: float) -> Tensor:
     """A student's own labels where the critic gives more than `threshold` (a probability), VOID elsewhere.
 
     label: uint8 (B, HW).   logit: a critic's, (B, HW), or (B,): then a whole image is trusted or not."""
-    trust = torch.sigmoid(logit.detach().float()) > threshold
+    trust = torch.sigmoid(exact(logit.detach())) > threshold
     trust = trust.view(trust.shape + (1,) * (label.ndim - trust.ndim))
     return label.masked_fill(~trust & valid(label), VOID)
 

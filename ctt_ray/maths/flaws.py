@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ctt_ray.maths.adversarial import one_hot
-from ctt_ray.maths.labels import valid
+from ctt_ray.maths.labels import exact, valid
+
+FLAT = 1e-5  # a smaller span is rounding, which would be stretched to a whole map of flaws
 
 
 @torch.no_grad()
@@ -17,7 +19,7 @@ def flaw_target(probs_BKHW: Tensor, label_BHW: Tensor, *, mu: float = 0.5, repea
     """What the detector learns: mu·Σ_k |y - p|, blurred, then `repeats` times dilated and blurred, stretched to [0, 1].
 
     Kernels an eighth and a quarter of the image's shorter side. Void and padding have no flaw. Returns flaw_BHW."""
-    wrong_BHW = mu * (one_hot(label_BHW, probs_BKHW.shape[1]) - probs_BKHW.float()).abs().sum(1) * valid(label_BHW)
+    wrong_BHW = mu * (one_hot(label_BHW, probs_BKHW.shape[1]) - exact(probs_BKHW)).abs().sum(1) * valid(label_BHW)
     side = min(label_BHW.shape[-2:])
     flaw_BHW = blur(wrong_BHW, side // 8)
     for _ in range(repeats):
@@ -29,7 +31,7 @@ def flaw_target(probs_BKHW: Tensor, label_BHW: Tensor, *, mu: float = 0.5, repea
 def cleaned(flaw_BHW: Tensor, *, floor: float = 0.1) -> Tensor:
     """A detector's output, made comparable: negative values to 0, blurred (a sixteenth of the shorter side), stretched to
     [0, 1]; an image whose largest flaw is at most `floor` has none."""
-    flaw_BHW = blur(flaw_BHW.float().clamp(min=0), min(flaw_BHW.shape[-2:]) // 16)
+    flaw_BHW = blur(exact(flaw_BHW).clamp(min=0), min(flaw_BHW.shape[-2:]) // 16)
     return _stretched(flaw_BHW) * (flaw_BHW.amax((1, 2), keepdim=True) > floor)
 
 
@@ -57,6 +59,7 @@ def blur(map_BHW: Tensor, kernel: int) -> Tensor:
 
 
 def _stretched(flaw_BHW: Tensor) -> Tensor:
-    """Each image's values to [0, 1]; equal values to 0."""
+    """Each image's values to [0, 1]; values that differ by no more than rounding to 0."""
     low_B11, high_B11 = flaw_BHW.amin((1, 2), keepdim=True), flaw_BHW.amax((1, 2), keepdim=True)
-    return (flaw_BHW - low_B11) / (high_B11 - low_B11).clamp(min=1e-9)
+    span_B11 = high_B11 - low_B11
+    return torch.where(span_B11 > FLAT, (flaw_BHW - low_B11) / span_B11.clamp(min=FLAT), 0.0)

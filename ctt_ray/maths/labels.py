@@ -28,7 +28,7 @@ def nearest(map_BHW: Tensor, size: tuple[int, int]) -> Tensor:
 
 def upsample(logits_BKhw: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear logits at the image's size (align_corners=False): float32 also under autocast, float64 stays float64."""
-    logits_BKhw = _exact(logits_BKhw)
+    logits_BKhw = exact(logits_BKhw)
     if tuple(logits_BKhw.shape[-2:]) == tuple(size):
         return logits_BKhw
     return F.interpolate(logits_BKhw, size=size, mode="bilinear", align_corners=False)
@@ -50,7 +50,7 @@ def confidence(logits_BKhw: Tensor) -> tuple[Tensor, Tensor]:
             f"{logits_BKhw.shape[1]} classes do not fit uint8 labels, where {PADDING} is padding and {VOID} is void; "
             f"train on at most {PADDING} classes"
         )
-    logits_BKhw = _exact(logits_BKhw)
+    logits_BKhw = exact(logits_BKhw)
     top_Bhw, label_Bhw = logits_BKhw.max(1)  # argmax(1) is several times slower than max(1) on a CPU
     # 1 / Σ e^(logit - top) keeps its digits where top - logsumexp, a difference of large numbers, loses them.
     return label_Bhw.to(torch.uint8), (logits_BKhw - top_Bhw[:, None]).exp_().sum(1).reciprocal()
@@ -61,5 +61,6 @@ def _centres(old: int, new: int, device: torch.device) -> Tensor:
     return (2 * torch.arange(new, device=device) + 1) * old // (2 * new)
 
 
-def _exact(logits: Tensor) -> Tensor:
+def exact(logits: Tensor) -> Tensor:
+    """float32 also under autocast; float64 stays."""
     return logits if logits.dtype == torch.float64 else logits.float()

@@ -8,11 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ctt_ray.maths.labels import exact
+
+PROBE = 0.1  # of the radius: long enough for bfloat16, short enough for a gradient
+
 
 def kl(probs_BKHW: Tensor, logits_BKHW: Tensor, valid_BHW: Tensor) -> tuple[Tensor, Tensor]:
-    """KL(p ‖ softmax(logits)) summed over the valid pixels, and their number; float32.   probs: of the target, detached."""
-    probs_BKHW = probs_BKHW.detach().float()
-    loss_BHW = F.kl_div(logits_BKHW.float().log_softmax(1), probs_BKHW, reduction="none").sum(1)
+    """KL(p ‖ softmax(logits)) summed over the valid pixels, and their number.   probs: of the target, detached."""
+    probs_BKHW = exact(probs_BKHW.detach())
+    loss_BHW = F.kl_div(exact(logits_BKHW).log_softmax(1), probs_BKHW, reduction="none").sum(1)
     return (loss_BHW * valid_BHW).sum(), valid_BHW.sum().float()
 
 
@@ -35,10 +39,10 @@ def perturbation(
 ) -> Tensor:
     """r_adv: the direction in which KL(p(x) ‖ p(x + r)) grows fastest, by one power iteration, ‖r_adv[b]‖₂ = radius_b.
 
-    logits_of: image to logits of the size of probs.   The probe is as long as the result: with the paper's 1e-6 the
-    two outputs would differ by less than their rounding. An image that nothing changes gets r_adv = 0. No gradient."""
+    logits_of: image to logits of the size of probs.   The probe is a tenth of the result: with the paper's 1e-6 the two
+    outputs would differ by less than their rounding. An image that nothing changes gets r_adv = 0. No gradient."""
     noise_B3HW = torch.randn(image_B3HW.shape, generator=draws, device=draws.device).to(image_B3HW)
-    probe_B3HW = _scaled(noise_B3HW, radius_B).requires_grad_()
+    probe_B3HW = _scaled(noise_B3HW, PROBE * radius_B).requires_grad_()
     loss, _ = kl(probs_BKHW, logits_of(image_B3HW.detach() + probe_B3HW), valid_BHW)
     (direction_B3HW,) = torch.autograd.grad(loss, probe_B3HW)
     return _scaled(direction_B3HW, radius_B)

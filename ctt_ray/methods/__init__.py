@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ctt_ray.methods import (
+    advsemiseg,
     classmix,
     cps,
     ctt,
@@ -16,17 +17,22 @@ from ctt_ray.methods import (
     dmt,
     dst_cbc,
     dual_teachers,
+    ecs,
     ensemble,
     fixmatch,
+    gct,
     gta_seg,
     mean_teacher,
+    s4gan,
     self_training,
     supervised,
     unimatch,
+    vat,
 )
 from ctt_ray.plan import Plan, PlanError
 
 METHODS: dict[str, Callable[..., Plan]] = {
+    "advsemiseg": advsemiseg.plan,
     "classmix": classmix.plan,
     "cps": cps.plan,
     "ctt": ctt.plan,
@@ -35,13 +41,17 @@ METHODS: dict[str, Callable[..., Plan]] = {
     "dmt": dmt.plan,
     "dst_cbc": dst_cbc.plan,
     "dual_teachers": dual_teachers.plan,
+    "ecs": ecs.plan,
     "ensemble": ensemble.plan,
     "fixmatch": fixmatch.plan,
+    "gct": gct.plan,
     "gta_seg": gta_seg.plan,
     "mean_teacher": mean_teacher.plan,
+    "s4gan": s4gan.plan,
     "self_training": self_training.plan,
     "supervised": supervised.plan,
     "unimatch": unimatch.plan,
+    "vat": vat.plan,
 }
 
 

@@ -91,7 +91,8 @@ def test_each_term_alone_moves_its_learner_and_nobody_else(variant: str) -> None
         phi = (
             0.1 if term.name == "contrast_high" else 0.9
         )  # fresh networks are unsure: make pixels qualify on either side
-        changed = replace(term, options={**term.options, "phi": phi}) if term.name in CONTRASTS else term
+        eager = {key: 0.0 for key in ("threshold", "start") if key in term.options}  # critics are unsure too, and wait
+        changed = replace(term, options={**term.options, **({"phi": phi} if term.name in CONTRASTS else eager)})
         engine = engine_of(
             variant,
             weight_decay=0.0,

@@ -9,6 +9,8 @@ from ctt_ray.maths import labels
 from ctt_ray.nets.auxiliary.strided import SLOPE, at_least, halve
 from ctt_ray.nets.blocks import conv_gn
 
+SIDE = 64  # pixels: below, there would be one flaw an image and nothing to compare within it
+
 
 class FlawDetector(nn.Module):
     """Four halvings, each but the first followed by a layer of its own size, a last halving to one channel, upsampled
@@ -27,8 +29,8 @@ class FlawDetector(nn.Module):
     def forward(self, image_B3HW: Tensor, probs_BKHW: Tensor) -> Tensor:
         """A normalised image and class probabilities of it to flaw_BHW: a regression to [0, 1], not squashed."""
         height, width = image_B3HW.shape[-2:]
-        flaw_B1hw = self.flaw(self.body(at_least(torch.cat([image_B3HW, probs_BKHW], dim=1), 32)))
-        return labels.upsample(flaw_B1hw, (max(height, 32), max(width, 32)))[:, 0, :height, :width]
+        flaw_B1hw = self.flaw(self.body(at_least(torch.cat([image_B3HW, probs_BKHW], dim=1), SIDE)))
+        return labels.upsample(flaw_B1hw, (max(height, SIDE), max(width, SIDE)))[:, 0, :height, :width]
 
 
 def _flat(channels: int) -> nn.Sequential:

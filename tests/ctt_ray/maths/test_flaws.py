@@ -71,6 +71,11 @@ def test_cleaned_stretches_strong_flaws_and_drops_weak_ones() -> None:
     assert not found[1:].any()
 
 
+def test_rounding_is_not_stretched_to_flaws() -> None:
+    even = 0.7 + 1e-7 * torch.randn(1, 32, 32)
+    assert not flaws.cleaned(even).any()
+
+
 def test_better_of_by_hand() -> None:
     own, peer = torch.zeros(1, 2, 1, 5), torch.ones(1, 2, 1, 5)
     own_flaw = torch.tensor([[[0.1, 0.5, 0.7, 0.9, 0.3]]])

@@ -95,6 +95,11 @@ def test_the_image_is_seen_too(kind: str) -> None:
     assert not torch.allclose(answer(net, image, probs), answer(net, -image, probs))
 
 
+def test_a_detector_compares_places_of_a_tiny_image_too() -> None:
+    flaw = FlawDetector(K, width=8)(*scene(32, 32)).detach()
+    assert (flaw.amax((1, 2)) - flaw.amin((1, 2))).min() > 1e-3
+
+
 def test_the_image_critics_dropout_is_the_callers_and_keeps_the_mean() -> None:
     net = ImageCritic(K, width=8)
     image, probs = scene()
