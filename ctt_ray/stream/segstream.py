@@ -103,6 +103,13 @@ class SegStream:
         shown = [class_ for row in self._shares.labelled.rows.tolist() for class_ in present[row]]
         return tuple(np.bincount(np.array(shown, np.int64), minlength=len(self.manifest.classes)).tolist())
 
+    def traffic(self) -> dict[str, float]:
+        """MiB that this process has fetched from a store so far, and how often a shard was in the cache; nothing of a folder."""
+        files = self._reader.files
+        return (
+            {"data_fetched_mib": round(files.fetched / 2**20, 3), "data_cache_hits": files.hits} if files.remote else {}
+        )
+
     def state(self) -> dict[str, int]:
         """What resumes this stream exactly, with any number of workers: the global samples in the batches yielded so
         far (not what loader processes prepared ahead) as `labelled` and `unlabelled`, and the `seed`."""

@@ -71,7 +71,7 @@ def _report(engine: Engine, config: RunConfig, session: Session, progress: Progr
     facts = _facts(engine, progress.seconds) | fill(engine.banks, progress.classes)
     scores = _scores(engine, config, steps.images, progress.content_hash)
     if not steps.cut:
-        progress.take(facts | steps.waited(), measured(engine, progress.classes), scores)
+        progress.take(facts | steps.waited() | progress.traffic, measured(engine, progress.classes), scores)
         session.report(progress.metrics, progress.writer)
     return steps.cut
 
@@ -99,6 +99,10 @@ class Progress:
             )
         stream.load_state(extra["stream"])
         return cls(engine, stream, extra)
+
+    @property
+    def traffic(self) -> Metrics:
+        return dict(self._stream.traffic())
 
     @property
     def content_hash(self) -> str:

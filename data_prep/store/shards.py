@@ -36,9 +36,12 @@ class Held(Protocol):
 
 class Shards(Protocol):
     """Where the files of a data set come from. remote: they are fetched and may leave again, so few should be open at once ·
-    limit: bytes that may be here at once."""
+    limit: bytes that may be here at once · fetched: bytes that this process has brought · hits: shards that it asked for and
+    found here."""
 
     remote: bool
+    fetched: int
+    hits: int
 
     @property
     def limit(self) -> int: ...
@@ -77,7 +80,7 @@ class FolderShards:
     """Files in a folder, as they are."""
 
     remote = False
-    limit = 0
+    limit = fetched = hits = 0
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,8 +106,7 @@ class FolderShards:
 
 
 class StoreShards:
-    """Files that come into the cache when they are asked for. fetched: bytes that this process has read from the store ·
-    hits: how often a shard that it asked for was in the cache."""
+    """Files that come into the cache when they are asked for."""
 
     remote = True
 

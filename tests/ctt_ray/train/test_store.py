@@ -62,13 +62,21 @@ def trained(data: str, storage: Path) -> dict[str, object]:
     }
 
 
+def traffic(metrics: dict[str, object]) -> dict[str, object]:
+    return {name: metrics.pop(name) for name in list(metrics) if name in ("data_fetched_mib", "data_cache_hits")}
+
+
 def test_a_run_is_the_same_from_a_store(
     folder: Path, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert trained(url, tmp_path / "far") == trained(str(folder), tmp_path / "near")
+    far, near = trained(url, tmp_path / "far"), trained(str(folder), tmp_path / "near")
+    size = sum(path.stat().st_size for path in folder.glob("train-*.arrow"))
+    came = traffic(far)
+    assert 0 < came["data_fetched_mib"] <= size / 2**20 + 1e-3 and came["data_cache_hits"] > 0  # type: ignore[operator]
+    assert traffic(near) == {} and far == near
     assert evaluate([str(tmp_path / "far" / "run"), "--json"]) == cli.DONE
-    far = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]))
-    assert far["data"] == url and far["same_data_as_trained"] is True
+    scored = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]))
+    assert scored["data"] == url and scored["same_data_as_trained"] is True
 
 
 def test_data_that_cannot_be_read_are_exit_code_3(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
