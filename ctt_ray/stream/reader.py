@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,16 @@ from data_prep.store.cache import Full
 from data_prep.store.shards import Held, shards_of
 
 MOST_OPEN = 8  # shards of a store that a reader keeps open: as many as two streams shuffle together
+
+
+class Stored(NamedTuple):
+    """A row of a shard; the pictures as encoded bytes, uint8 (n,), without a copy."""
+
+    shard: int
+    place: int
+    id: str
+    image: Pixels
+    mask: Pixels | None
 
 
 class ShardReader:
@@ -86,31 +96,43 @@ class ShardReader:
 
     def read(self, row: int) -> tuple[str, Pixels, Pixels | None]:
         """id, image HW3 uint8 RGB, and mask HW uint8 or None of a row. Raises DataError naming shard and row."""
+        stored = self.stored(row)
+        return stored.id, *self.decoded(stored)
+
+    def stored(self, row: int) -> Stored:
+        """A row as it lies in its shard: a view of the memory map. Raises DataError."""
         shard, place = self._locate(row)
         table = self._table(shard)
         try:
-            image = decode_image(_bytes(table["image"][place]))
-            mask = self._mask(table, place)
-            if mask is not None and mask.shape != image.shape[:2]:
-                raise ValueError(f"the image is {image.shape[:2]} and its mask {mask.shape}")
+            image, mask = _bytes(table["image"][place]), table["mask"][place]
+            encoded_mask = _bytes(mask) if mask.is_valid else None
         except (ValueError, pa.ArrowException) as error:
             raise self._bad(shard, place, error) from error
-        return table["id"][place].as_py(), image, mask
+        return Stored(shard, place, table["id"][place].as_py(), image, encoded_mask)
+
+    def decoded(self, stored: Stored) -> tuple[Pixels, Pixels | None]:
+        """Image and mask of a row, as `read` gives them."""
+        try:
+            image = decode_image(stored.image)
+            mask = None if stored.mask is None else self._mask(stored.mask)
+            if mask is not None and mask.shape != image.shape[:2]:
+                raise ValueError(f"the image is {image.shape[:2]} and its mask {mask.shape}")
+        except ValueError as error:
+            raise self._bad(stored.shard, stored.place, error) from error
+        return image, mask
 
     def mask(self, row: int) -> Pixels:
         """The mask alone of a row that has one, as `read` gives it."""
-        shard, place = self._locate(row)
+        stored = self.stored(row)
         try:
-            mask = self._mask(self._table(shard), place)
-            if mask is None:
+            if stored.mask is None:
                 raise ValueError("it has no mask")
-        except (ValueError, pa.ArrowException) as error:
-            raise self._bad(shard, place, error) from error
-        return mask
+            return self._mask(stored.mask)
+        except ValueError as error:
+            raise self._bad(stored.shard, stored.place, error) from error
 
-    def _mask(self, table: Any, place: int) -> Pixels | None:
-        stored = table["mask"][place]
-        return decode_mask(_bytes(stored), classes=len(self.manifest.classes)) if stored.is_valid else None
+    def _mask(self, encoded: Pixels) -> Pixels:
+        return decode_mask(encoded, classes=len(self.manifest.classes))
 
     def _locate(self, row: int) -> tuple[int, int]:
         if not 0 <= row < len(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,30 +68,47 @@ def weak_view(
 
     Where the crop leaves the image the view has the mean colour and the label `fill_label`: 255 for a labelled image,
     254 for an unlabelled one. Labels are sampled by nearest neighbour, so no value appears that was not there."""
+    view = np.empty((*spec.crop, 3), np.uint8), np.empty(spec.crop, np.uint8)
+    weak_view_into(view, image, mask, spec, rng, fill_label=fill_label)
+    return view
+
+
+def weak_view_into(
+    target: Sequence[Pixels],
+    image: Pixels,
+    mask: Pixels | None,
+    spec: ViewSpec,
+    rng: np.random.Generator,
+    *,
+    fill_label: int,
+) -> None:
+    """`weak_view` into arrays that are there, (h, w, 3) and (h, w): a batch is made without a copy."""
     view = draw(image.shape[:2], spec, rng)
     label = np.full(image.shape[:2], VOID, np.uint8) if mask is None else mask
     if spec.rotation > 0:
-        turned = _warp(image, view, spec, MEAN_COLOUR, cv2.INTER_LINEAR)
-        return turned, _warp(label, view, spec, fill_label, cv2.INTER_NEAREST)
+        _warp(target[0], image, view, spec, MEAN_COLOUR, cv2.INTER_LINEAR)
+        _warp(target[1], label, view, spec, fill_label, cv2.INTER_NEAREST)
+        return
     # plain INTER_NEAREST of resize is off by up to half a pixel against INTER_LINEAR; the exact form has its centres
-    cut = _cut(image, view, spec, MEAN_COLOUR, cv2.INTER_LINEAR)
-    return cut, _cut(label, view, spec, fill_label, cv2.INTER_NEAREST_EXACT)
+    _cut(target[0], image, view, MEAN_COLOUR, cv2.INTER_LINEAR)
+    _cut(target[1], label, view, fill_label, cv2.INTER_NEAREST_EXACT)
 
 
-def _cut(pixels: Pixels, view: Draw, spec: ViewSpec, fill: int | tuple[int, ...], interpolation: int) -> Pixels:
+def _cut(target: Pixels, pixels: Pixels, view: Draw, fill: int | tuple[int, ...], interpolation: int) -> None:
     """Crop the source, resize the piece, pad: far cheaper than resizing the whole image."""
-    source_y, target_y = _overlap(view.top, view.height, pixels.shape[0], spec.crop[0])
-    source_x, target_x = _overlap(view.left, view.width, pixels.shape[1], spec.crop[1])
-    piece = pixels[source_y, source_x]
-    size = (target_x.stop - target_x.start, target_y.stop - target_y.start)
-    piece = cv2.resize(piece, size, interpolation=interpolation)
-    if size == spec.crop[::-1]:
-        result = piece
+    height, width = target.shape[:2]
+    source_y, target_y = _overlap(view.top, view.height, pixels.shape[0], height)
+    source_x, target_x = _overlap(view.left, view.width, pixels.shape[1], width)
+    if view.flip:
+        target_x = slice(width - target_x.stop, width - target_x.start)
+    inside = target[target_y, target_x]
+    if inside.shape != target.shape:
+        target[:] = fill
+    size = inside.shape[1::-1]
+    if view.flip:
+        cv2.flip(cv2.resize(pixels[source_y, source_x], size, interpolation=interpolation), 1, dst=inside)
     else:
-        result = np.empty((*spec.crop, *pixels.shape[2:]), np.uint8)
-        result[:] = fill
-        result[target_y, target_x] = piece
-    return np.ascontiguousarray(result[:, ::-1] if view.flip else result)
+        cv2.resize(pixels[source_y, source_x], size, dst=inside, interpolation=interpolation)
 
 
 def _overlap(start: int, length: int, extent: int, crop: int) -> tuple[slice, slice]:
@@ -101,17 +119,19 @@ def _overlap(start: int, length: int, extent: int, crop: int) -> tuple[slice, sl
     return inside, slice(first, last)
 
 
-def _warp(pixels: Pixels, view: Draw, spec: ViewSpec, fill: int | tuple[int, ...], interpolation: int) -> Pixels:
+def _warp(
+    target: Pixels, pixels: Pixels, view: Draw, spec: ViewSpec, fill: int | tuple[int, ...], interpolation: int
+) -> None:
     """The same view turned about its centre by `view.angle`, in one interpolation."""
-    warped = cv2.warpAffine(
+    cv2.warpAffine(
         pixels,
         source_of_target(view, spec),
         spec.crop[::-1],
+        dst=target,
         flags=interpolation | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=fill,
     )
-    return np.asarray(warped)
 
 
 def source_of_target(view: Draw, spec: ViewSpec) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
