@@ -37,11 +37,12 @@ check: setup  ## ruff and mypy
 format: setup  ## ruff format
 	$(BIN)/ruff format .
 
-bench: setup  ## benchmarks: ratios, asserted; prints what it measured (ten minutes)
+bench: setup  ## benchmarks: ratios, asserted; prints what it measured (twenty minutes)
 	$(BIN)/python -m benchmarks.maths_cost
 	$(BIN)/python -m benchmarks.step_cost
 	$(BIN)/python -m benchmarks.tune_cost
 	$(BIN)/python -m benchmarks.exchange
+	$(BIN)/python -m benchmarks.stream
 	$(BIN)/python -m benchmarks.prepare --images 20000 --few 4000
 
 clean:  ## remove the virtual environment and what the demo made

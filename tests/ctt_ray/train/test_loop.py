@@ -346,13 +346,13 @@ def test_a_run_scores_a_part_and_never_trains_on_labelled_images_held_out(
     tiny_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[tuple[str, int]] = []
-    once = ShardReader.read
+    once = ShardReader.stored
 
     def noted(reader: ShardReader, row: int) -> object:
         read.append((reader.split, row))
         return once(reader, row)
 
-    monkeypatch.setattr(ShardReader, "read", noted)
+    monkeypatch.setattr(ShardReader, "stored", noted)
     config = with_values(tiny_config, {"eval_split": "labelled:0/4", "iterations": 24, "report_every": 24})
     hidden = EvalSet(config.data, "labelled:0/4", labelled=config.labelled)._rows
     metrics = run(config, LocalSession(tmp_path))
