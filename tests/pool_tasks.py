@@ -44,3 +44,8 @@ def leave(number: int) -> int:
 
 def who(number: int) -> int:
     return os.getpid()
+
+
+def sleep_long(number: int) -> int:
+    time.sleep(1000)
+    return number

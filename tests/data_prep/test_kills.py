@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def start() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
 
     yield run
     for process in started:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):  # the group lives as long as any of it: orphans, too
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 

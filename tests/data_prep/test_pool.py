@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pool_tasks
+import psutil
 import pytest
 
 from data_prep.errors import BadItem, WorkerDied
@@ -96,3 +103,32 @@ def test_leaving_half_way_ends_the_workers() -> None:
 def test_reasons_survive_the_way_between_processes() -> None:
     bad = pickle.loads(pickle.dumps(BadItem("a.png", "unreadable")))
     assert (bad.file, bad.reason, str(bad)) == ("a.png", "unreadable", "a.png: unreadable")
+
+
+@pytest.mark.parametrize("work", ["square", "sleep_long"], ids=["idle", "busy"])
+def test_workers_do_not_outlive_a_killed_parent(work: str) -> None:
+    """Idle ones wait for tasks, busy ones are asleep in theirs."""
+    program = f"""
+import multiprocessing, os, signal, threading, time, pool_tasks
+from data_prep.pool import Pool
+with Pool(pool_tasks.{work}, 2, pool_tasks.nothing) as build:
+    threading.Thread(target=lambda: list(build(range(32))), daemon=True).start()
+    time.sleep(2)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    tests = Path(__file__).resolve().parents[1]
+    env = {**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
+    process = subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as answer:
+        pids = [int(word) for word in answer.readline().split()]
+    assert process.wait(60) == -signal.SIGKILL and len(pids) == 2
+    end = time.monotonic() + 20
+    try:
+        while any(map(psutil.pid_exists, pids)):
+            assert time.monotonic() < end, "a worker lives on"
+            time.sleep(0.01)
+    finally:
+        for pid in filter(psutil.pid_exists, pids):
+            os.kill(pid, signal.SIGKILL)
