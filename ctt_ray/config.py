@@ -62,8 +62,11 @@ class MethodParams(Frozen):
     """Learning rate of the method's further networks; none = the method's own."""
     aux_width: int | None = Field(None, ge=8)
     """Channels of the first layer of a critic, corrector or flaw detector; none = the method's own."""
+    tau_aux: float | None = Field(None, gt=0)
+    """Temperature of the contrast of PC2Seg and C3-SemiSeg; none = the method's own."""
     keep_share: float | None = Field(None, gt=0, le=1)
-    """Share of the pseudo-labels kept (GTA-Seg), or kept by the first round (DMT, DST-CBC); none = the method's own."""
+    """Share of the pseudo-labels kept (GTA-Seg; of each class: C3-SemiSeg), or kept by the first round (DMT, DST-CBC); none =
+    the method's own."""
     gamma: float | None = Field(None, ge=0)
     """Power of the own probability that weights a pseudo-label (DMT, DST-CBC); none = the method's own."""
     rounds: int | None = Field(None, ge=1)

@@ -22,10 +22,13 @@ from ctt_ray.engine.terms.image_critic import image_critic_loss
 from ctt_ray.engine.terms.pixel_critic import pixel_critic_loss
 from ctt_ray.engine.world import Group
 from ctt_ray.nets import SegNet
+from ctt_ray.nets.auxiliary.auxiliary_decoders import AuxiliaryDecoders
+from ctt_ray.nets.auxiliary.class_head import ClassHead
 from ctt_ray.nets.auxiliary.corrector import Corrector
 from ctt_ray.nets.auxiliary.flaw_detector import FlawDetector
 from ctt_ray.nets.auxiliary.image_critic import ImageCritic
 from ctt_ray.nets.auxiliary.pixel_critic import PixelCritic
+from ctt_ray.nets.auxiliary.projection import CrossSetHead, MemoryHeads, Projection
 from ctt_ray.plan import Auxiliary, Plan
 
 
@@ -60,6 +63,15 @@ KINDS: dict[str, Kind] = {
     "flaw_detector": Kind(lambda shape, spec: FlawDetector(shape.classes, _width(spec)), flaw_detector_loss),
     "image_critic": Kind(lambda shape, spec: ImageCritic(shape.classes, _width(spec)), image_critic_loss),
     "pixel_critic": Kind(lambda shape, spec: PixelCritic(shape.classes, _width(spec)), pixel_critic_loss),
+    "auxiliary_decoders": Kind(lambda shape, spec: AuxiliaryDecoders(shape.feature_dim, shape.classes)),
+    "class_head": Kind(lambda shape, spec: ClassHead(shape.high_channels, shape.classes)),
+    "cross_set_head": Kind(
+        lambda shape, spec: CrossSetHead(
+            shape.high_channels, shape.classes, outputs=shape.feature_dim, share=float(spec.options["share"] or 0)
+        )
+    ),
+    "memory_heads": Kind(lambda shape, spec: MemoryHeads(shape.feature_dim, shape.classes)),
+    "projection": Kind(lambda shape, spec: Projection(shape.feature_dim, shape.feature_dim)),
 }
 SEED = 7919  # apart from the students' seeds
 

@@ -67,12 +67,8 @@ class ClassBank(nn.Module):
 
 
 @torch.no_grad()
-def select(feat_MD: Tensor, label_M: Tensor, score_M: Tensor, take: int, classes: int) -> tuple[Tensor, Tensor]:
-    """The `take` best candidates of each class.  docs/equations.md#bank
-
-    feat_MD: unit rows.   label_M: their class.   score_M: `admission_score`, below 0 = not admitted.
-    Returns rows_KTD (T = take) and valid_KT bool, best first; fewer candidates than `take`: the rest zeros, not valid.
-    Fixed shapes, so that workers can gather them. Equal scores come in no promised order."""
+def choose(label_M: Tensor, score_M: Tensor, take: int, classes: int) -> tuple[Tensor, Tensor]:
+    """`select`'s indices: index_KT int64, 0 where valid_KT is false; for rows that need a gradient."""
     if take < 1:
         raise ValueError(f"take must be at least 1 row a class, found {take}")
     class_K1 = torch.arange(classes, device=label_M.device)[:, None]
@@ -80,9 +76,20 @@ def select(feat_MD: Tensor, label_M: Tensor, score_M: Tensor, take: int, classes
     score_KM = nn.functional.pad(score_KM, (0, max(0, take - len(label_M))), value=-1.0)
     best_KT, index_KT = score_KM.topk(take, dim=1)
     valid_KT = best_KT >= 0
+    return torch.where(valid_KT, index_KT, 0), valid_KT
+
+
+@torch.no_grad()
+def select(feat_MD: Tensor, label_M: Tensor, score_M: Tensor, take: int, classes: int) -> tuple[Tensor, Tensor]:
+    """The `take` best candidates of each class.  docs/equations.md#bank
+
+    feat_MD: unit rows.   label_M: their class.   score_M: `admission_score`, below 0 = not admitted.
+    Returns rows_KTD (T = take) and valid_KT bool, best first; fewer candidates than `take`: the rest zeros, not valid.
+    Fixed shapes, so that workers can gather them. Equal scores come in no promised order."""
+    index_KT, valid_KT = choose(label_M, score_M, take, classes)
     rows_KTD = feat_MD.new_zeros(classes, take, feat_MD.shape[1])
     if len(feat_MD):
-        rows_KTD = feat_MD[torch.where(valid_KT, index_KT, 0)] * valid_KT[..., None]
+        rows_KTD = feat_MD[index_KT] * valid_KT[..., None]
     return rows_KTD, valid_KT
 
 

@@ -62,5 +62,5 @@ def _centres(old: int, new: int, device: torch.device) -> Tensor:
 
 
 def exact(logits: Tensor) -> Tensor:
-    """float32 also under autocast; float64 stays."""
+    """float32 also under autocast; float64 stays float64. Any shape."""
     return logits if logits.dtype == torch.float64 else logits.float()

@@ -5,13 +5,8 @@ function returns a map of the same shape and dtype and is differentiable in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-Decoder = Callable[[Tensor], Tensor]  # feat_BDhw → logits_BKhw
 
 
 def noise(feat_BDhw: Tensor, *, limit: float, generator: torch.Generator) -> Tensor:
@@ -46,21 +41,6 @@ def guided_cutout(label_Bhw: Tensor, *, classes: int, erase: float, generator: t
     return ~(inside_BKh[..., :, None] & inside_BKw[..., None, :]).any(1)
 
 
-def adversarial(feat_BDhw: Tensor, decoder: Decoder, *, xi: float, eps: float, generator: torch.Generator) -> Tensor:
-    """z + eps·g/‖g‖ with g = ∇_d KL(p(z) ‖ p(z + xi·d)) at one random unit d: one power iteration, a norm an image.
-
-    decoder: its parameters get no gradient from this. Returns z itself where the decoder does not depend on it."""
-    fixed_BDhw = feat_BDhw.detach()
-    draw_BDhw = torch.randn(fixed_BDhw.shape, generator=generator).to(fixed_BDhw)
-    with torch.enable_grad():
-        unit_BDhw = _unit(draw_BDhw).requires_grad_()
-        near_BKhw = F.log_softmax(decoder(fixed_BDhw + xi * unit_BDhw), 1)
-        with torch.no_grad():
-            probs_BKhw = F.softmax(decoder(fixed_BDhw), 1)
-        (grad_BDhw,) = torch.autograd.grad(F.kl_div(near_BKhw, probs_BKhw, reduction="sum"), unit_BDhw)
-    return feat_BDhw + eps * _unit(grad_BDhw)
-
-
 def _cut(occupied_BKn: Tensor, erase: float, generator: torch.Generator) -> Tensor:
     """Along one axis: True in a piece of `erase` of the span from the first to the last occupied cell; none: nowhere."""
     length = occupied_BKn.shape[-1]
@@ -72,7 +52,3 @@ def _cut(occupied_BKn: Tensor, erase: float, generator: torch.Generator) -> Tens
     uniform_BK1 = torch.rand(first_BK1.shape, generator=generator).to(place_n.device)
     start_BK1 = first_BK1 + (uniform_BK1 * (span_BK1 - piece_BK1 + 1)).long().clamp(max=span_BK1 - piece_BK1)
     return (place_n >= start_BK1) & (place_n < start_BK1 + piece_BK1)
-
-
-def _unit(map_BDhw: Tensor) -> Tensor:
-    return F.normalize(map_BDhw.flatten(1), dim=1).view_as(map_BDhw)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ctt_ray.maths.labels import exact
 from ctt_ray.maths.losses import ratio
 
 
@@ -16,11 +17,10 @@ def class_sums(feat_KTD: Tensor, memory_KND: Tensor, weight_KT: Tensor, weight_K
 
     Unit rows; rows that do not count have weight 0. The memory is the same on every worker, so Σ_n v_n is whole here.
     sum / mass is the paper's mean of distances with both weights rescaled to mean 1."""
-    weight_KT, weight_KN = weight_KT.float(), weight_KN.float()
     # Σ_n v_n ⟨f, m_n⟩ = ⟨f, Σ_n v_n m_n⟩: no (T, N) block is needed.
     centre_KD = ratio((weight_KN[..., None] * memory_KND).sum(1), weight_KN.sum(1, keepdim=True))
     present_K1 = weight_KN.sum(1, keepdim=True) > 0
-    distance_KT = 1 - (feat_KTD.float() * centre_KD[:, None]).sum(2)
+    distance_KT = 1 - (exact(feat_KTD) * centre_KD[:, None]).sum(2)
     return (weight_KT * distance_KT * present_K1).sum(1), (weight_KT * present_K1).sum(1)
 
 
@@ -34,14 +34,14 @@ def shared_ratio(sum_K: Tensor, mass_K: Tensor, sum_all_K: Tensor, mass_all_K: T
     return ratio(moved_K, mass_all_K.detach()).sum()
 
 
-def interleave(first_KTD: Tensor, first_KT: Tensor, second_KTD: Tensor, second_KT: Tensor) -> tuple[Tensor, Tensor]:
-    """T rows of each class, alternating between two lists of T; where one has run out, the other goes on.
+def interleave(first_KT: Tensor, valid_KT: Tensor, second_KT: Tensor, other_KT: Tensor) -> tuple[Tensor, Tensor]:
+    """T indices of each class, in turn from two lists of T; where one has run out, the other goes on.
 
-    (rows, valid) as `bank.select` gives them, and so returned: rows_KTD, valid_KT with the valid ones first."""
-    rows_KSD = torch.stack((first_KTD, second_KTD), 2).flatten(1, 2)
-    valid_KS = torch.stack((first_KT, second_KT), 2).flatten(1, 2)
+    (indices, valid) twice, as `bank.choose` gives them, and so returned: index_KT, valid_KT with the valid ones first."""
+    index_KS = torch.stack((first_KT, second_KT), 2).flatten(1)
+    valid_KS = torch.stack((valid_KT, other_KT), 2).flatten(1)
     order_KT = (~valid_KS).to(torch.uint8).argsort(dim=1, stable=True)[:, : first_KT.shape[1]]
-    return rows_KSD.gather(1, order_KT[..., None].expand(-1, -1, rows_KSD.shape[2])), valid_KS.gather(1, order_KT)
+    return index_KS.gather(1, order_KT), valid_KS.gather(1, order_KT)
 
 
 def repeat_rows(rows_KTD: Tensor, valid_KT: Tensor) -> Tensor:

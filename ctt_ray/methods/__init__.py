@@ -9,6 +9,8 @@ from typing import Any
 
 from ctt_ray.methods import (
     advsemiseg,
+    c3_semiseg,
+    cct,
     classmix,
     cps,
     ctt,
@@ -23,8 +25,11 @@ from ctt_ray.methods import (
     gct,
     gta_seg,
     mean_teacher,
+    pc2seg,
+    pseudoseg,
     s4gan,
     self_training,
+    semiseg_contrastive,
     supervised,
     unimatch,
     vat,
@@ -33,6 +38,8 @@ from ctt_ray.plan import Plan, PlanError
 
 METHODS: dict[str, Callable[..., Plan]] = {
     "advsemiseg": advsemiseg.plan,
+    "c3_semiseg": c3_semiseg.plan,
+    "cct": cct.plan,
     "classmix": classmix.plan,
     "cps": cps.plan,
     "ctt": ctt.plan,
@@ -47,8 +54,11 @@ METHODS: dict[str, Callable[..., Plan]] = {
     "gct": gct.plan,
     "gta_seg": gta_seg.plan,
     "mean_teacher": mean_teacher.plan,
+    "pc2seg": pc2seg.plan,
+    "pseudoseg": pseudoseg.plan,
     "s4gan": s4gan.plan,
     "self_training": self_training.plan,
+    "semiseg_contrastive": semiseg_contrastive.plan,
     "supervised": supervised.plan,
     "unimatch": unimatch.plan,
     "vat": vat.plan,

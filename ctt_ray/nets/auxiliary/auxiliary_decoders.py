@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ctt_ray.maths import perturb
+from ctt_ray.maths import perturb, vat
 from ctt_ray.nets.blocks import init_head
 
 PERTURBATIONS = ("vat", "drop", "cutout", "context", "object", "feature_drop", "feature_noise")
@@ -15,7 +15,7 @@ class AuxiliaryDecoders(nn.Module):
     """`copies` decoders for each perturbation of CCT (arXiv 2003.09005): feat (B, D, h, w) to a list of logits (B, K, h, w).
 
     A decoder: 1x1 convolution to D/2, ReLU, 1x1 to K, at the features' own size. Perturbations, in the order of PERTURBATIONS:
-    adversarial noise of length `eps`, probed at distance `xi` · spatial dropout of `drop` · a box of `erase` of each object cut
+    adversarial noise of length `eps` · spatial dropout of `drop` · a box of `erase` of each object cut
     out · objects alone · all but objects · the most active places dropped, from 0.6-0.9 of the maximum on · noise factors in
     1 ± `noise`. An object is what the main decoder calls any class but 0, the background."""
 
@@ -28,11 +28,10 @@ class AuxiliaryDecoders(nn.Module):
         drop: float = 0.5,
         erase: float = 0.4,
         noise: float = 0.3,
-        xi: float = 0.1,
         eps: float = 2.0,
     ) -> None:
         super().__init__()
-        self.classes, self.drop, self.erase, self.noise, self.xi, self.eps = classes, drop, erase, noise, xi, eps
+        self.classes, self.drop, self.erase, self.noise, self.eps = classes, drop, erase, noise, eps
         self.decoders = nn.ModuleDict(
             {name: nn.ModuleList(_decoder(feature_dim, classes) for _ in range(copies)) for name in PERTURBATIONS}
         )
@@ -51,7 +50,7 @@ class AuxiliaryDecoders(nn.Module):
         object_B1hw = (label_Bhw > 0)[:, None]
         match name:
             case "vat":
-                return perturb.adversarial(feat_BDhw, decoder, xi=self.xi, eps=self.eps, generator=generator)
+                return feat_BDhw + self._adversarial(feat_BDhw.detach(), decoder, generator)
             case "drop":
                 return perturb.drop_channels(feat_BDhw, share=self.drop, generator=generator)
             case "cutout":
@@ -65,6 +64,12 @@ class AuxiliaryDecoders(nn.Module):
                 return perturb.drop_active(feat_BDhw, low=0.6, high=0.9, generator=generator)
             case _:
                 return perturb.noise(feat_BDhw, limit=self.noise, generator=generator)
+
+    def _adversarial(self, feat_BDhw: Tensor, decoder: nn.Module, generator: torch.Generator) -> Tensor:
+        probs_BKhw = decoder(feat_BDhw).softmax(1)
+        everywhere_Bhw = torch.ones_like(feat_BDhw[:, 0], dtype=torch.bool)
+        radius_B = feat_BDhw.new_full((len(feat_BDhw),), self.eps)
+        return vat.perturbation(decoder, feat_BDhw, probs_BKhw, everywhere_Bhw, radius_B, generator)
 
 
 def _decoder(feature_dim: int, classes: int) -> nn.Sequential:

@@ -28,7 +28,9 @@ class ClassHead(nn.Module):
 
     def scores(self, high_BChw: Tensor) -> Tensor:
         """(B, K-1) logits of the classes 1..K-1 being in the image."""
-        return self.classifier(high_BChw.mean((2, 3)))
+        # A pooling kernel: its gradient has the memory layout of its input, so that adding it leaves the layout, and with it
+        # the rounding, of every layer below as it was.
+        return self.classifier(F.avg_pool2d(high_BChw, high_BChw.shape[2:]).flatten(1))
 
     def maps(self, high_BChw: Tensor, present_BK: Tensor) -> Tensor:
         """cam (B, K-1, h, w) in [0, 1]: relu of the class's weights at each place, 1 at the largest; 0 for absent classes.

@@ -67,14 +67,9 @@ def test_shares_of_two_workers_add_up_to_the_whole_with_its_gradient() -> None:
     torch.testing.assert_close(grad, expected)
 
 
-def lists(first: list[int], second: list[int], take: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One class; rows are their numbers."""
-
-    def padded(numbers: list[int]) -> tuple[Tensor, Tensor]:
-        row = torch.tensor(numbers + [0] * (take - len(numbers)), dtype=torch.float32)
-        return row.view(1, take, 1), (torch.arange(take) < len(numbers))[None]
-
-    return (*padded(first), *padded(second))
+def padded(numbers: list[int], take: int) -> tuple[Tensor, Tensor]:
+    """One class's list."""
+    return torch.tensor([numbers + [0] * (take - len(numbers))]), (torch.arange(take) < len(numbers))[None]
 
 
 @pytest.mark.parametrize(
@@ -89,12 +84,13 @@ def lists(first: list[int], second: list[int], take: int) -> tuple[Tensor, Tenso
 def test_interleaving_takes_half_of_each_and_more_where_one_runs_out(
     first: list[int], second: list[int], expected: list[int]
 ) -> None:
-    rows, valid = positives.interleave(*lists(first, second, 4))
-    assert rows[0, valid[0], 0].tolist() == expected
+    index, valid = positives.interleave(*padded(first, 4), *padded(second, 4))
+    assert index[valid].tolist() == expected
     assert valid[0].tolist() == [i < len(expected) for i in range(4)]
 
 
 def test_rows_repeat_until_the_queue_is_full() -> None:
-    rows, valid, *_ = lists([1, 2, 3], [], 7)
+    numbers, valid = padded([1, 2, 3], 7)
+    rows = numbers[..., None].float()
     assert positives.repeat_rows(rows, valid)[0, :, 0].tolist() == [1, 2, 3, 1, 2, 3, 1]
     assert positives.repeat_rows(rows, torch.zeros_like(valid)).abs().sum() == 0

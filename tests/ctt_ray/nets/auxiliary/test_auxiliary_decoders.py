@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ctt_ray.nets.auxiliary.auxiliary_decoders import PERTURBATIONS, AuxiliaryDecoders
@@ -46,6 +47,20 @@ def test_every_decoder_sees_something_else() -> None:
     for first in PERTURBATIONS:
         assert not torch.equal(seen[first], feat), first
         assert all(not torch.equal(seen[first], seen[other]) for other in PERTURBATIONS if other != first)
+
+
+def test_adversarial_noise_has_its_length_and_hurts_more_than_other_noise() -> None:
+    net = AuxiliaryDecoders(D, K, eps=0.5)
+    decoder = net.decoders["vat"][0]
+    step = spied(net)["vat"] - feat
+    torch.testing.assert_close(step.flatten(1).norm(dim=1), torch.full((2,), 0.5))
+
+    def harm(noise: torch.Tensor) -> float:
+        clean, other = (decoder(seen).log_softmax(1) for seen in (feat, feat + noise))
+        return F.kl_div(other, clean, log_target=True, reduction="sum").item()
+
+    random = torch.randn_like(step)
+    assert harm(step) > 2 * harm(0.5 * random / random.flatten(1).norm(dim=1)[:, None, None, None])
 
 
 def test_draws_alone_decide() -> None:
