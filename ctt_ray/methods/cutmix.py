@@ -17,7 +17,8 @@ def plan(
     """French et al., Semi-supervised semantic segmentation needs strong, varied perturbations (BMVC 2020, arXiv 1906.01916).
 
     Squared distance of probabilities, summed over classes, mean over pixels, times the share of pixels whose teacher is at
-    least 0.97 sure; no colour jitter. [O] The box follows this project's CutMix (a quarter to half of the image).
+    least 0.97 sure; weight 1, decay 0.99. No colour jitter: it came to the released code with arXiv 2110.04487. [R]
+    Simplified: one box of a quarter to half of the image, as everywhere here; the original's is exactly half of it.
     """
     return Plan(
         method="cutmix",

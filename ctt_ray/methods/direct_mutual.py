@@ -19,7 +19,8 @@ def plan(
     """A row of the CTT paper's Table 5: CTT without teachers. Hard labels of the weak view, on unlabelled images only.
 
     `pairs` is the number of students. A student labels as it trains, normalising with the batch, in a pass without gradient.
-    lambda_ct is shared by the other students, as in CTT. Raises PlanError for fewer than two.
+    lambda_ct is shared by the other students, as in CTT. The authors released no code for this row [O].
+    Raises PlanError for fewer than two.
     """
     if pairs < 2:
         raise PlanError(f"students label each other, so there have to be two at least; pairs is {pairs}")

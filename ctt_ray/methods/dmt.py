@@ -17,9 +17,11 @@ def plan(
     """Feng et al., DMT: dynamic mutual training for semi-supervised learning (Pattern Recognition 2022, arXiv 2004.08514).
 
     Per round both networks are frozen and each labels for the other: the surest 20, 40 … 100 % of each class, weighted by the
-    learner's own probability of the label to the power gamma (5 on VOC), and by 0 where they disagree and the label's giver is
-    not surer. The paper's networks differ in their initial weights (COCO, ImageNet): name both in `init`.
-    [O] One gamma for both cases; both learn at once, the original's in turn; labels and thresholds as in `dst_cbc`.
+    learner's own probability of the label to the power gamma (5 on VOC, 3 on Cityscapes), and by 0 where they disagree and the
+    label's giver is not surer; no jitter. [R] The paper has a gamma each for agreement and disagreement; its released scripts
+    give both one value. Its networks differ in their initial weights (COCO, ImageNet): name both in `init`.
+    Simplified: labels, thresholds, schedule and means as in `dst_cbc`. Both learn at once; the original's train one after the
+    other, and both from the round before, which is the same.
     """
     names = (("s0", "t0"), ("s1", "t1"))
     return Plan(
@@ -34,4 +36,5 @@ def plan(
         follows=tuple(Follow(follower=t, leader=s, when="stage", since=1) for s, t in names),
         stages=growing(warmup, rounds, keep_share),
         mixer=mixer,
+        colour=False,
     )

@@ -20,7 +20,8 @@ def plan(
 ) -> Plan:
     """A row of the CTT paper's Table 5; not the later method of the same name, whose teachers take turns.
 
-    ct_combine: the released code adds the teachers' cross-entropies (`sum`) [R].
+    ct_combine: the released code adds the teachers' cross-entropies (`sum`), without threshold and without mixing [R].
+    Simplified: a student's strong view is one for both teachers, as in the released code, and the same for all students.
     """
     names = [(f"s{i}", f"t{i}") for i in range(pairs)]
     weight = lambda_ct / pairs if ct_combine == "mean" else lambda_ct

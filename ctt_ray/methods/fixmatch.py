@@ -5,8 +5,8 @@ from ctt_ray.plan import Gate, Mixer, Plan, Route
 
 def plan(
     *,
-    lambda_sup: float = 1.0,
-    lambda_ct: float = 1.0,
+    lambda_sup: float = 0.5,
+    lambda_ct: float = 0.5,
     ct_gate: Gate = "pixel",
     ct_threshold: float = 0.95,
     mixer: Mixer = "cutmix",
@@ -14,8 +14,11 @@ def plan(
 ) -> Plan:
     """Sohn et al., FixMatch (NeurIPS 2020, arXiv 2001.07685), for segmentation as UniMatch (arXiv 2208.09910) has it.
 
-    Per-pixel threshold 0.95, divided by all valid pixels, CutMix on half of the images; no teacher. [O] The weak view
-    has a pass of its own, normalised with its batch, which leaves BatchNorm's statistics alone.
+    L = (L_sup + L_u) / 2; per-pixel threshold 0.95 (0 on Cityscapes), divided by all valid pixels, CutMix on half of the
+    images, drawn for each; no teacher. [R], both networks' code being that of UniMatch.
+    Simplified: the weak view has a pass of its own, normalised with its batch, which leaves BatchNorm's statistics alone; the
+    original labels in the pass with the labelled images. Boxes cover a quarter to half of the image, the original's 2 to 40 %,
+    and hold the next image of the batch, where the original has another batch; jitter is this project's, which is weaker.
     """
     return Plan(
         method="fixmatch",

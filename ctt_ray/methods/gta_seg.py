@@ -23,9 +23,10 @@ def plan(
 
     Stage 0, one of 80 epochs: the student `s` on labels. Then teacher `t` and assistant `a` start as its copies, and each step
     `a` learns from t's labels (CutMix with p 0.5, the surest 80 % weighted by 1 + confidence), s follows a but for the mask
-    predictor, s learns from labels, t follows s. Equations in docs/equations.md#gta.
-    [O] Against the released code: values are copied where it makes the three share storage; `a` has the schedule too;
-    BatchNorm statistics are averaged and t is in eval mode throughout. Raises PlanError for a warmup of 0.
+    predictor, s learns from labels, t follows s. All [R]; equations in docs/equations.md#gta.
+    Simplified: values are copied where the released code makes the three share storage; `a` has the schedule too; BatchNorm
+    statistics are averaged and t is in eval mode throughout; each image draws whether it is mixed, where the released code
+    draws once a batch, and a box covers a quarter to half of the image, not exactly half. Raises PlanError for a warmup of 0.
     """
     if warmup == 0:
         raise PlanError(

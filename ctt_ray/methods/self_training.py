@@ -15,8 +15,9 @@ def plan(
     """A row of the CTT paper's Table 5: stage 1 on labels; then the network is frozen and labels for a fresh one.
 
     Every stage has an equal share of the run, fresh weights and a learning-rate schedule of its own; with `rounds` above 1 the
-    last student labels for the next. [O] The frozen network labels each crop as it comes, where the original writes the
-    labels of whole images down once: the same labels but for what the crop cuts away.
+    last student labels for the next. The authors released no code for this row: views, lengths and thresholds are ours [O].
+    Simplified: the frozen network labels each crop as it comes, where the original writes the labels of whole images down
+    once: the same labels but for what the crop cuts away.
     """
     shares = [1 / (rounds + 1)] * (rounds + 1)
     return Plan(

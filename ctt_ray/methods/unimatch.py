@@ -16,9 +16,10 @@ def plan(
 ) -> Plan:
     """Yang et al., Revisiting weak-to-strong consistency (CVPR 2023, arXiv 2208.09910).
 
-    L = (L_sup + L_u) / 2; of L_u a quarter each on two strong views with CutMix (on half of the images) and a half on the weak
-    view with half of the channels of the backbone's features dropped. Threshold 0.95 (the paper has 0 on Cityscapes).
-    [O] Its version 2 (a teacher with decay 0.996, DINOv2) is not here. The weak view's labels as in `fixmatch`.
+    L = (L_sup + L_u) / 2; of L_u a quarter each on two strong views with CutMix (on half of the images, drawn for each) and a
+    half on the weak view with half of the channels of the backbone's features dropped, low and high ones. Threshold 0.95, on
+    Cityscapes 0. [R]
+    Simplified: as `fixmatch`. Left out: version 2 (a teacher with decay 0.996, complementary dropout, DINOv2).
     """
     return Plan(
         method="unimatch",
