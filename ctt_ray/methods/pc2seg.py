@@ -1,7 +1,7 @@
 """PC2Seg (PSeg): weak and strong views agree in label space, and pixels are contrasted with debiased negatives.
 
 Zhong, Yuan, Wu, Yuan, Peng and Wang, Pixel Contrastive-Consistent Semi-Supervised Semantic Segmentation, ICCV 2021,
-arXiv 2108.09025. No released code. Defaults: squared distance of probabilities, strong to weak [P]; negatives of other images,
+arXiv 2108.09025. No released code found. Defaults: L2 in label space [P], the weak view as target †; negatives of other images,
 by the probability of another class †; tau 0.07 and 200 negatives †; lambda_ct, lambda_aux, the rows drawn and aux_lr [O].
 
 Simplified: negatives are not drawn one by one, their sum is replaced by its expectation over 1024 pixels of the batch · 1024

@@ -1,7 +1,7 @@
 """PseudoSeg: soft labels fused from the softmax and from attention-refined activation maps of a classification head.
 
 Zou et al., PseudoSeg: Designing Pseudo Labels for Semantic Segmentation, ICLR 2021, arXiv 2010.09713. Defaults: both weights
-1 [R], fusion half and half [P], sharpening 0.5 [P], presence from 0.5 [R], attention of 128 dimensions [R], aux_lr [O].
+1 [R], fusion half and half [R], sharpening 0.5 [R], presence from 0.5 [R], attention of 128 dimensions [R], aux_lr [O].
 
 Simplified: the strong view is this project's jitter and blur, unmixed, without the paper's CutOut · attention reads the
 backbone's last map, not a hypercolumn of two · its scores get a bias where the code has a BatchNorm; the calibration sets their
