@@ -98,14 +98,12 @@ class PlainCTT:
         totals = []
         for i in range(n):
             others = [j for j in range(n) if j != i]
-            total = p.lambda_sup * losses.ratio(
-                *losses.cross_entropy(labels.upsample(out_l[i].logits_BKhw, y_l.shape[-2:]), y_l)
-            )
+            total = losses.ratio(*losses.cross_entropy(labels.upsample(out_l[i].logits_BKhw, y_l.shape[-2:]), y_l))
             for j in others:
                 ce = losses.ratio(
                     *losses.cross_entropy(labels.upsample(out_u[i].logits_BKhw, y_l.shape[-2:]), pseudo[j])
                 )
-                total = total + 1.0 / (n - 1) * ce  # lambda_ct of the paper
+                total = total + 1.0 / (n - 1) * ce  # lambda_sup and lambda_ct are 1
             if self.gate_open:
                 total = total + p.lambda_hc * self.high(i, others, out_l, out_u, own_l, own_u, y_small, pseudo)
                 total = total + p.lambda_lc * self.low(i, others, unit, own_u, pseudo, small)
