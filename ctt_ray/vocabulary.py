@@ -52,7 +52,8 @@ class Follow:
 
     buffers: what happens to BatchNorm's running statistics: `average` like parameters · `copy` · `own`, the teacher keeps
     its own, made in train mode.   skip: names of modules that are left alone.
-    since: the stage at whose start the follower becomes a copy of its leader; before, it is left alone.
+    since: the stage at whose start the follower becomes a copy of its leader, unless it is a student that follows at each step;
+    before, it is left alone.
     when: `step` after each update of the leader · `stage` at the start of each stage only: a snapshot that stands still.
     """
 

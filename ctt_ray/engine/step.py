@@ -131,8 +131,8 @@ class Engine:
                 self.meter.add(f"{name}/own", value)
         late_rows = self._bank_rows("updated", view_l, labelled)
         self.banks.push({**early_rows, **late_rows}, self.iteration)
-        own = [self.teachers[f.follower] for f in self._held_follows() if f.buffers == "own"]
-        self.world.data.average_buffers_(own)
+        own = {f.follower for f in self._held_follows() if f.buffers == "own"}
+        self.world.data.average_buffers_(net for name, net in self.teachers.items() if name in own)
         self.iteration += 1
 
     def _draws(self, use: str) -> torch.Generator:
@@ -385,7 +385,11 @@ class Engine:
     def _enter(self, stage: int) -> None:
         """What happens once at the start of a stage: copies are taken, then students begin afresh if the stage says so."""
         for follow in self._held_follows():
-            if follow.since == stage or (follow.when == "stage" and follow.since < stage):
+            if follow.when == "stage":
+                copied = follow.since <= stage
+            else:  # a student that follows at each step stays what it is: its leader may still be fresh
+                copied = follow.since == stage and follow.follower in self.teachers
+            if copied:
                 ema.follow_(self.networks[follow.follower], self.students[follow.leader], decay=0.0, buffers="copy")
         if self.timeline.stages[stage].restart:
             fresh = networks.build_students(
