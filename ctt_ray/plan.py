@@ -77,12 +77,7 @@ class Plan:
         if not self.students:
             raise PlanError("a plan needs at least one student")
         for route in self.routes:
-            self._expect("route", "learner", route.learner, self.students)
-            self._expect("route", "source", route.source, self.students + self.teachers)
-            if route.source_view == "same" and route.source not in self.students:
-                raise PlanError(
-                    f"route of '{route.learner}': only students see the view `{route.view}`; use source_view weak"
-                )
+            self._check_route(route)
         for follow in self.follows:
             self._expect("follow", "follower", follow.follower, self.students + self.teachers)
             self._expect("follow", "leader", follow.leader, self.students)
@@ -110,6 +105,27 @@ class Plan:
         if name not in known:
             raise PlanError(
                 f"{what}: {role} '{name}' is not one of {list(known)}; name a network that can have that role"
+            )
+
+    def _check_route(self, route: Route) -> None:
+        self._expect("route", "learner", route.learner, self.students)
+        self._expect("route", "source", route.source, self.students + self.teachers)
+        together = any({route.learner, route.source} <= set(turn) for turn in self.turns or (self.students,))
+        if route.source_view == "same" and not together:
+            raise PlanError(
+                f"route of '{route.learner}': of those that label it, only students of its turn see the view "
+                f"`{route.view}` with it; use source_view weak"
+            )
+        if route.on == "all" and not (together and {route.learner, route.source} <= set(self.learn_from_labels)):
+            raise PlanError(
+                f"route of '{route.learner}': on labelled images only students of one turn that see them label each other; "
+                "use on unlabelled"
+            )
+        if route.gate == "reweight" and route.source_view == "weak" and route.source not in self.teachers:
+            raise PlanError(f"route of '{route.learner}': reweight asks its source again, a teacher; use another gate")
+        if route.gate == "class_share" and route.source_view == "same":
+            raise PlanError(
+                f"route of '{route.learner}': class_share counts labels of the weak view; use source_view weak"
             )
 
     def _check_term(self, term: Term) -> None:

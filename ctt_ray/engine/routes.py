@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ctt_ray.engine.views import Target
+from ctt_ray.engine.views import Target, teach
 from ctt_ray.engine.world import Group
 from ctt_ray.maths import labels, losses
 from ctt_ray.nets import NetOut
@@ -81,6 +81,6 @@ def dynamic(route: Route, logits_BKHW: Tensor, target: Target) -> Tensor:
 def on_labelled(route: Route, out: NetOut, source: NetOut, label_BHW: Tensor, data: Group) -> Tensor:
     """The route's loss on the labelled images, where the source's own output is the label (CPS). Every pixel counts, void
     ones too: the true labels are not asked for."""
-    size = (label_BHW.shape[-2], label_BHW.shape[-1])
-    hard_BHW, conf_BHW = labels.hard_target(source.logits_BKhw.detach(), size)
-    return route_loss(replace(route, gate="none"), out, Target(hard_BHW, conf_BHW), data)
+    padding_BHW = torch.zeros_like(label_BHW, dtype=torch.bool)  # there is none
+    target = teach(source.logits_BKhw, padding_BHW, soft=route.loss == "mse")
+    return route_loss(replace(route, gate="none"), out, target, data)

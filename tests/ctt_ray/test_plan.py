@@ -1,5 +1,7 @@
 """A plan that cannot be trained is refused at construction, with the remedy."""
 
+from typing import Any
+
 import pytest
 
 from ctt_ray import methods
@@ -20,6 +22,38 @@ def test_nobody_labels_a_teacher() -> None:
             teachers=("t0",),
             follows=(follow,),
             routes=(Route(learner="t0", source="t0"),),
+        )
+
+
+@pytest.mark.parametrize(
+    ("route", "turns", "remedy"),
+    [
+        (Route(learner="s0", source="t0", source_view="same"), (), "use source_view weak"),
+        (Route(learner="s0", source="s1", source_view="same"), (("s0",), ("s1",)), "use source_view weak"),
+        (Route(learner="s0", source="t0", on="all"), (), "use on unlabelled"),
+        (Route(learner="s0", source="s1", on="all"), (("s0",), ("s1",)), "use on unlabelled"),
+        (Route(learner="s0", source="s1", gate="reweight"), (), "use another gate"),
+        (Route(learner="s0", source="s1", gate="class_share", source_view="same"), (), "use source_view weak"),
+    ],
+)
+def test_a_route_that_no_step_can_follow_is_refused(
+    route: Route, turns: tuple[tuple[str, ...], ...], remedy: str
+) -> None:
+    follow = Follow(follower="t0", leader="s0", decay=0.9)
+    kept: dict[str, Any] = {"method": "m", "students": ("s0", "s1"), "teachers": ("t0",), "follows": (follow,)}
+    with pytest.raises(PlanError, match=f"route of 's0'.*{remedy}"):
+        Plan(routes=(route,), turns=turns, **kept)
+    Plan(routes=(Route(learner="s0", source="s1", source_view="same", on="all"),), **kept)
+    Plan(routes=(Route(learner="s0", source="s1"), Route(learner="s1", source="t0", gate="reweight")), **kept)
+
+
+def test_labelled_images_are_not_learnt_from_by_who_does_not_see_them() -> None:
+    with pytest.raises(PlanError, match="use on unlabelled"):
+        Plan(
+            method="m",
+            students=("s0", "s1"),
+            supervised=("s0",),
+            routes=(Route(learner="s0", source="s1", source_view="same", on="all"),),
         )
 
 
