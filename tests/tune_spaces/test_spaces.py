@@ -45,14 +45,35 @@ def method_of(space: Space, values: dict[str, object]) -> str:
     return str({**space.base, **values}["method"])
 
 
+def searched(space: Space, values: dict[str, object]) -> set[str]:
+    """Without the method, and without the mixer that comes with it."""
+    return set(values) - ({"method", "mixer"} if space.name == "methods" else set())
+
+
 def test_the_nine_are_searched_and_each_is_a_leaf_that_the_method_reads(space: Space) -> None:
-    """Of the nine each method gets those that it reads, and no others."""
+    """Of the nine each method gets those that it reads; the space of methods has a few more."""
     for point in space.points:
         values = space.values(point)
-        read = methods.parameters(method_of(space, values))
-        assert set(values) - {"method"} == NINE & {"lr", *read}
+        read = {"lr", *methods.parameters(method_of(space, values))}
+        assert searched(space, values) & NINE == NINE & read
+        assert searched(space, values) <= (
+            (NINE | {"ct_threshold", "keep_share"}) & read if space.name == "methods" else NINE
+        )
         assert set(values) <= set(leaves())
-    assert set(space.values(space.points[0])) - {"method"} == NINE
+    assert searched(space, space.values(space.points[0])) == NINE
+
+
+def test_the_first_point_of_each_method_is_what_the_method_does_unasked() -> None:
+    space = load("methods")
+    seen = set()
+    for point in space.points:
+        values = {name: value for name, value in space.values(point).items() if name not in ("method", "lr")}
+        name = str(point["method"])
+        config = with_values(RunConfig(method=name), values)
+        own = methods.build(name, {"mixer": values.get("mixer")})
+        assert methods.build(name, config.params.model_dump()) == own
+        seen.add((name, point["lr"]))
+    assert len(seen) == len(space.points)
 
 
 def test_each_searched_value_changes_the_configuration(space: Space) -> None:
@@ -65,10 +86,10 @@ def test_each_searched_value_changes_the_configuration(space: Space) -> None:
             drawn
             for drawn in (_draw(space, seed) for seed in range(60))
             if method_of(space, drawn) == method_of(space, values)
-            and all(drawn[name] != values[name] for name in set(values) - {"method"})
+            and all(drawn[name] != values[name] for name in searched(space, values))
         )
         assert set(drawn) == set(values)
-        for name in set(values) - {"method"}:
+        for name in searched(space, values):
             assert with_values(base, {**values, name: drawn[name]}).hash() != plain, name
         seen.add(method_of(space, values))
     assert len({with_values(base, {"method": name}).hash() for name in seen}) == len(seen)

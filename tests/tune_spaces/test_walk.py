@@ -116,7 +116,7 @@ def test_the_grid_of_a_conditional_space_has_each_branch_once_and_only_its_param
     for point in points:
         assert ("q" in point) == (point["method"] == "a")
         assert ("bottom" in point) == (point.get("deeper") == "y")
-    assert len(load("methods").grid(3)) == 3 + 3**3 + 3**8 * 5
+    assert len(load("methods").grid(3)) == 3 + 3**2 + 3 * 3**3 + 3 * 3**4 + 3**8 * 5
 
 
 def test_a_grid_too_large_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

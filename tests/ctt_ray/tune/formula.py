@@ -22,7 +22,7 @@ WORTH = {"supervised": 10.0, "mean_teacher": 20.0, "ctt": 30.0}
 def run(config: RunConfig, session: Session) -> Metrics:
     metrics: Metrics = {}
     for at in range(config.report.report_every, config.optim.iterations + 1, config.report.report_every):
-        score = (WORTH[config.method] + config.params.phi + config.optim.lr) * at / config.optim.iterations
+        score = (WORTH.get(config.method, 15.0) + config.params.phi + config.optim.lr) * at / config.optim.iterations
         time.sleep(float(os.environ.get("PAUSE", "0")))
         seconds = at * (2.0 if config.method == "ctt" else 1.0)
         metrics = {"iteration": at, "miou": score, "seconds": seconds, "config_hash": config.hash()}
