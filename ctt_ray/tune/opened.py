@@ -46,7 +46,7 @@ def find(name: str, storage: Path = Path("campaigns")) -> tuple[Folder, Settings
             return folder, _read(folder)
     known = sorted(path.parent.name for path in storage.glob(f"*/{FILE}"))
     there = f"in {storage} there are: {', '.join(known)}" if known else f"there is none in {storage} (--storage)"
-    raise ConfigError(f"no campaign '{name}'{nearest(name, known)} It is no folder with a {FILE}, and {there}")
+    raise ConfigError(f"no campaign '{name}'{nearest(name, known) or '.'} It is no folder with a {FILE}, and {there}")
 
 
 def _read(folder: Folder) -> Settings:
