@@ -35,7 +35,8 @@ class Shares(nn.Module):
         """The lowest confidence of each class with at least `keep` of the class's pixels at or above it; 0 for one not seen."""
         counts = self.get_buffer(source)
         above = counts.flip(1).cumsum(1).flip(1)  # pixels at or above each bin's lower end
-        enough = above >= keep * counts.sum(1, keepdim=True)
+        total = counts.sum(1, keepdim=True)
+        enough = (above >= keep * total.double()) & (total > 0)  # float32 cannot count a long run's pixels
         return (enough.sum(1) - 1).clamp(min=0).float() / BINS
 
     def forget(self) -> None:

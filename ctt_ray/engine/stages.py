@@ -12,8 +12,12 @@ class Timeline:
 
     def __init__(self, plan: Plan, iterations: int) -> None:
         self.stages, self.iterations = plan.stages, iterations
-        ends = [round(share * iterations) for share in accumulate(stage.share for stage in plan.stages)]
-        self.starts = [max(number, end) for number, end in enumerate([0, *ends[:-1]])]  # of a step at least
+        self.starts = [0]
+        for number, share in enumerate(accumulate(stage.share for stage in plan.stages[:-1]), start=1):
+            latest = iterations - (
+                len(plan.stages) - number
+            )  # each stage has a step at least, or it would never be entered
+            self.starts.append(max(self.starts[-1] + 1, min(round(share * iterations), latest)))
 
     def number(self, iteration: int) -> int:
         """Of the stage that this iteration belongs to, from 0."""
