@@ -73,8 +73,12 @@ def _obstacle(plan: Plan, world: int) -> str:
         return "there is one student"
     if plan.auxiliaries or plan.turns or plan.stages[1:]:
         return f"{plan.method} trains networks beside its students, in turns or in stages"
+    if plan.supervised:
+        return f"not all of {plan.method}'s students learn from labels"
     if any(route.source in plan.students or route.loss != "ce" or route.view != "strong" for route in plan.routes):
         return f"{plan.method}'s students are labelled by more than hard labels of teachers"
+    if any(route.gate in ("reweight", "class_share") for route in plan.routes):
+        return f"{plan.method} asks teachers for more than labels and confidences"
     teachers = [sum(follow.leader == student for follow in plan.follows) for student in plan.students]
     if len(set(teachers)) > 1:
         return "students do not have equally many teachers"

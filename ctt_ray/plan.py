@@ -151,6 +151,12 @@ class Plan:
             self._expect("supervised", "student", name, self.students)
         if self.turns and sorted(sum(self.turns, ())) != sorted(self.students):
             raise PlanError(f"turns {self.turns} must name each of the students {self.students} once")
+        for aux in self.auxiliaries if self.turns else ():
+            if aux.learner not in self.turns[-1]:
+                raise PlanError(
+                    f"auxiliary '{aux.name}' learns after the last turn, from what '{aux.learner}' gave out before it; "
+                    "put its learner into the last turn"
+                )
         if abs(sum(stage.share for stage in self.stages) - 1) > 1e-9 or any(stage.share <= 0 for stage in self.stages):
             raise PlanError(
                 f"the stages' shares are {[stage.share for stage in self.stages]}: each above 0, together 1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,30 @@ def test_students_with_unlike_banks_stay_together() -> None:
     assert "banks are not alike" in layout(replace(plan, banks=plan.banks[:1], terms=()), 2, "spread").reason
     longer = (plan.banks[0], replace(plan.banks[1], slots=7))
     assert "banks are not alike" in layout(replace(plan, banks=longer), 2, "spread").reason
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"gate": "reweight"}, "more than labels and confidences"),
+        ({"gate": "class_share"}, "more than labels and confidences"),
+        ({"loss": "mse"}, "more than hard labels"),
+        ({"view": "weak"}, "more than hard labels"),
+        ({"source": "s1"}, "more than hard labels"),
+    ],
+)
+def test_routes_that_need_the_teacher_itself_keep_pairs_together(change: dict[str, Any], why: str) -> None:
+    """Only labels and confidences travel."""
+    plan = PLANS[2]
+    assert layout(plan, 2, "spread").spread
+    routes = (replace(plan.routes[0], **change), *plan.routes[1:])
+    assert why in layout(replace(plan, routes=routes), 2, "spread").reason
+
+
+def test_a_student_without_labels_keeps_pairs_together() -> None:
+    """Its worker would have nothing to do while the plan is on labels alone."""
+    plan = replace(PLANS[2], supervised=("s0",))
+    assert "learn from labels" in layout(plan, 2, "spread").reason
 
 
 @given(pairs=st.integers(1, 5), shares=st.integers(1, 5), spread=st.booleans())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ctt_ray import methods
-from ctt_ray.plan import Bank, Follow, Plan, PlanError, Route, Term
+from ctt_ray.plan import Auxiliary, Bank, Follow, Plan, PlanError, Route, Term
 
 
 def test_teacher_without_leader_is_refused() -> None:
@@ -55,6 +55,13 @@ def test_labelled_images_are_not_learnt_from_by_who_does_not_see_them() -> None:
             supervised=("s0",),
             routes=(Route(learner="s0", source="s1", source_view="same", on="all"),),
         )
+
+
+def test_what_learns_last_needs_the_last_turn() -> None:
+    aux = Auxiliary(name="critic", kind="pixel_critic", learner="s0", lr=1e-4)
+    with pytest.raises(PlanError, match=r"'critic'.*into the last turn"):
+        Plan(method="m", students=("s0", "s1"), turns=(("s0",), ("s1",)), auxiliaries=(aux,))
+    Plan(method="m", students=("s0", "s1"), turns=(("s1",), ("s0",)), auxiliaries=(aux,))
 
 
 def test_term_needs_its_banks() -> None:
