@@ -14,7 +14,7 @@ from ctt_ray.train.workers import parse
 
 
 def main(config: str, storage: str, name: str, address: str, workers: str, minutes: str) -> int:
-    with cluster(address, cpus=1):
+    with cluster(address, cpus=parse(workers).most):
         launch(
             cli.read_config(Path(config)),
             storage=storage,

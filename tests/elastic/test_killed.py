@@ -89,7 +89,8 @@ class Killed:
 
     def _until(self, process: subprocess.Popen[str], true: Callable[[], bool]) -> None:
         end = time.monotonic() + PATIENCE_S
-        while not true() and process.poll() is None and time.monotonic() < end:
+        while not true() and process.poll() is None:
+            assert time.monotonic() < end, f"the step was not done within {PATIENCE_S:g} s\n{self.play.log()}"
             time.sleep(0.02)
 
     def by_step(self) -> dict[int, list[list[Any]]]:
