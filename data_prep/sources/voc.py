@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep import download
 from data_prep.errors import UsageError
 from data_prep.schema import VOID, DataError
 from data_prep.sources.listing import nearest, parse_names, read_lines, require_folder, voc_palette
@@ -35,8 +36,12 @@ class Voc:
     """Keep these classes, in this order ('background,cat,dog'); pixels of the others become void."""
     unlabelled_without_mask: bool = False
     """A train id without a mask file is an unlabelled image; otherwise it is quarantined."""
+    download: bool = False
+    """Fetch VOC 2012 (2 GB, without SBD) into --raw first, by torchvision's downloader."""
 
     def open(self) -> RawSet:
+        if self.download:
+            download.voc(self.raw)
         root = find_root(self.raw)
         kept = self._kept()
         aug_list = next((path for name in AUG_LISTS if (path := root / LISTS / name).is_file()), None)
