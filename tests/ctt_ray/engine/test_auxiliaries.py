@@ -287,7 +287,10 @@ def test_rule_17_two_workers_take_the_steps_of_one(monkeypatch: pytest.MonkeyPat
             term = made.nets["decoder"](mine.repeat(1, 2, 1, 1)).square().sum() / data.total(torch.tensor(len(mine)))
             (term * data.size).backward()
             made.learn(SimpleNamespace(aux=made.nets, rows=mine + step, data=data))  # type: ignore[arg-type]
-        return {name: weights(net) for name, net in made.nets.items()}
+        means = {f"{name} mean": adam.state_dict()["state"][0]["exp_avg"] for name, adam in made.optimisers.items()}
+        return {
+            name: weights(net) for name, net in made.nets.items()
+        } | means  # Adam forgives a gradient that is twice as long
 
     alone = learnt(made_for(Group([0], 0)), Group([0], 0), rows)
     waiting = [made_for(Group([0, 1], index)) for index in range(2)]  # their weights are drawn one after the other
@@ -300,7 +303,7 @@ def test_rule_17_two_workers_take_the_steps_of_one(monkeypatch: pytest.MonkeyPat
     for name, value in alone.items():
         assert torch.equal(halves[0][name], halves[1][name])
         torch.testing.assert_close(halves[0][name], value, rtol=1e-5, atol=1e-7)
-        assert not torch.equal(value, weights(made_for(Group([0], 0)).nets[name]))
+        assert float(value.abs().max()) > 1e-3
 
 
 def made_for(data: Group, *specs: Auxiliary) -> Auxiliaries:

@@ -26,7 +26,7 @@ def gradients_of_one_step(engine: Engine, batch: Batch) -> dict[str, torch.Tenso
     return {name: after[name] - before[name] for name in engine.students}
 
 
-def test_rule_4_cross_routing() -> None:
+def test_rule_04_cross_routing() -> None:
     """With n = 2 and only lambda_ct, another teacher 0 changes student 1's step and not student 0's."""
 
     def run(disturb: bool) -> dict[str, torch.Tensor]:
@@ -41,7 +41,7 @@ def test_rule_4_cross_routing() -> None:
     assert not torch.equal(plain["s1"], disturbed["s1"])
 
 
-def test_rule_4_three_pairs_average_two_cross_entropies() -> None:
+def test_rule_04_three_pairs_average_two_cross_entropies() -> None:
     """mean: the step of s0 is that of the half-weighted sum of its two routes."""
 
     def keep(*sources: str, weight: float) -> Any:
@@ -62,7 +62,7 @@ def test_rule_4_three_pairs_average_two_cross_entropies() -> None:
     torch.testing.assert_close(both, (apart[0] + apart[1]) / 2, rtol=1e-4, atol=1e-7)
 
 
-def test_rule_5_targets_come_from_the_weights_at_step_start() -> None:
+def test_rule_05_targets_come_from_the_weights_at_step_start() -> None:
     """Pairs may be named and updated in any order: swapping them permutes the result and changes nothing else."""
     swapped = {"s0": "s1", "s1": "s0", "t0": "t1", "t1": "t0"}
     one, other = make_engine(dropout=0.0), make_engine(dropout=0.0)  # dropout draws in the order of the networks
@@ -76,7 +76,7 @@ def test_rule_5_targets_come_from_the_weights_at_step_start() -> None:
         assert torch.equal(ours[a], theirs[b])
 
 
-def test_rule_8_phi_switches_one_loss_off() -> None:
+def test_rule_08_phi_switches_one_loss_off() -> None:
     """phi = 0 leaves no low-level pixel, phi = 1 no high-level one: the term is 0 and so is its effect."""
     for phi, silent, loud in ((0.0, "contrast_low", "contrast_high"), (1.0, "contrast_high", "contrast_low")):
         engine = make_engine(phi=phi, lc_directional=False)
@@ -87,7 +87,7 @@ def test_rule_8_phi_switches_one_loss_off() -> None:
         assert seen[f"s0/{loud}"] > 0.0
 
 
-def test_rule_9_every_teachers_target_has_the_images_layout() -> None:
+def test_rule_09_every_teachers_target_has_the_images_layout() -> None:
     """The same mask moves image, label and confidence: where the image shows the neighbour, so do all targets."""
     samples = make_samples(3, 4)
     plan = make_engine(mixer="cutmix").plan

@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "equations.md").read_text()
-TESTS = {path.name: path.read_text() for path in Path(__file__).parent.glob("test_*.py")}
+FOLDERS = [ROOT / "tests" / "ctt_ray" / room for room in ("maths", "engine")]
+TESTS = {path.name: path.read_text() for folder in FOLDERS for path in folder.glob("test_*.py")}
 
 
 def test_every_named_function_exists() -> None:
