@@ -179,14 +179,16 @@ def test_saving_and_loading_changes_nothing(variant: str, tmp_path: Path) -> Non
 
 @every_method
 def test_a_short_run_goes_on_over_every_stage_as_if_never_stopped(variant: str, tmp_path: Path) -> None:
+    """Resumed at iterations 2, 3 and 5, where rounds begin or have just begun."""
     whole = engine_of(variant, iterations=8, rounds=2)
     parts = engine_of(variant, iterations=8, rounds=2)
-    for t in range(8):
+    for t in range(6):
         whole.step(make_batch(t))
         parts.step(make_batch(t))
-        parts.save(tmp_path / str(t), {})
-        parts = engine_of(variant, iterations=8, rounds=2)
-        parts.load(tmp_path / str(t))
+        if t in (1, 2, 4):
+            parts.save(tmp_path / str(t), {})
+            parts = engine_of(variant, iterations=8, rounds=2)
+            parts.load(tmp_path / str(t))
         assert same_state(whole, parts), t
 
 
