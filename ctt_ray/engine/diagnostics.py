@@ -88,9 +88,8 @@ def pseudo_label_counts(targets: Mapping[str, Target], truth_BHW: Tensor, thresh
         sure_BHW = target.conf_BHW >= threshold
         bin_BHW = (target.label_BHW.long() * OUTCOMES + outcome_BHW) * 2 + sure_BHW
         table_KO2 = metrics.tally(bin_BHW, inside_BHW, classes * OUTCOMES * 2).view(classes, OUTCOMES, 2)
-        tenth_BHW = (
-            (target.conf_BHW.nan_to_num() * BINS).long().clamp(max=BINS - 1)
-        )  # a diverged teacher's is no number
+        sure_or_0_BHW = target.conf_BHW.nan_to_num()  # a diverged teacher's is no number
+        tenth_BHW = (sure_or_0_BHW * BINS).long().clamp(max=BINS - 1)
         bins.append(metrics.tally(tenth_BHW, inside_BHW, BINS))
         counts[f"pseudo/predicted/{name}"] = (table_KO2.sum((1, 2)), table_KO2.sum())
         tables.append(table_KO2)

@@ -14,9 +14,8 @@ class Timeline:
         self.stages, self.iterations = plan.stages, iterations
         self.starts = [0]
         for number, share in enumerate(accumulate(stage.share for stage in plan.stages[:-1]), start=1):
-            latest = iterations - (
-                len(plan.stages) - number
-            )  # each stage has a step at least, or it would never be entered
+            # each stage has a step at least, or it would never be entered
+            latest = iterations - (len(plan.stages) - number)
             self.starts.append(max(self.starts[-1] + 1, min(round(share * iterations), latest)))
 
     def number(self, iteration: int) -> int:

@@ -1,8 +1,10 @@
 """ClassMix: a mean teacher's hard labels on images with half of another one's predicted classes pasted in."""
 
+from dataclasses import replace
 from typing import Literal
 
-from ctt_ray.plan import Buffers, Follow, Gate, Mixer, Plan, Route
+from ctt_ray.methods import mean_teacher
+from ctt_ray.plan import Buffers, Gate, Mixer, Plan
 
 
 def plan(
@@ -23,22 +25,15 @@ def plan(
     Colour jitter and blur, which the released configurations have on Cityscapes alone: on VOC, colour_p and blur_p 0.
     Simplified: nothing; padding is no pixel here, and the original's teacher labels it too.
     """
-    return Plan(
-        method="classmix",
-        students=("s0",),
-        teachers=("t0",),
-        supervised_weight=lambda_sup,
-        routes=(
-            Route(
-                learner="s0",
-                source="t0",
-                weight=lambda_ct,
-                gate=ct_gate,
-                threshold=ct_threshold,
-                denominator=ct_denominator,
-            ),
-        ),
-        follows=(Follow(follower="t0", leader="s0", decay=ema_decay, buffers=ema_buffers),),
+    same = mean_teacher.plan(
+        lambda_sup=lambda_sup,
+        lambda_ct=lambda_ct,
+        ct_gate=ct_gate,
+        ct_threshold=ct_threshold,
+        ct_denominator=ct_denominator,
+        ema_decay=ema_decay,
+        ema_buffers=ema_buffers,
         mixer=mixer,
         warmup=warmup,
     )
+    return replace(same, method="classmix")

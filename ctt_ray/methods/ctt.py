@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from ctt_ray.plan import Bank, Buffers, Follow, Gate, Option, Plan, PlanError, Route, Term
-
-Pair = tuple[str, str]
+from ctt_ray.methods.pairs import moving, named
+from ctt_ray.plan import Bank, Buffers, Gate, Option, Plan, PlanError, Route, Term
 
 
 def plan(
@@ -51,7 +50,7 @@ def plan(
         raise PlanError(
             "the low-level loss compares peers and there is one pair only; set lambda_lc to 0 or use pairs >= 2"
         )
-    names: list[Pair] = [(f"s{i}", f"t{i}") for i in range(pairs)]
+    names = named(pairs)
     others = {pair: [p for p in names if p != pair] or [pair] for pair in names}
     share = 1.0 / len(others[names[0]]) if ct_combine == "mean" else 1.0
     contrast = lambda_hc > 0 or lambda_lc > 0
@@ -78,9 +77,7 @@ def plan(
             for _, teacher in others[pair]
             if lambda_ct > 0
         ),
-        follows=tuple(
-            Follow(follower=teacher, leader=student, decay=ema_decay, buffers=ema_buffers) for student, teacher in names
-        ),
+        follows=moving(names, ema_decay, ema_buffers),
         banks=tuple(
             Bank(
                 teacher=teacher, slots=n_q, take=bank_add, select=bank_select, min_conf=bank_min_conf, when=bank_teacher

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from ctt_ray.plan import Buffers, Follow, Gate, Mixer, Plan, Route
+from ctt_ray.methods.pairs import moving, named
+from ctt_ray.plan import Buffers, Gate, Mixer, Plan, Route
 
 
 def plan(
@@ -23,7 +24,7 @@ def plan(
     ct_combine: the released code adds the teachers' cross-entropies (`sum`), without threshold and without mixing [R].
     Simplified: a student's strong view is one for both teachers, as in the released code, and the same for all students.
     """
-    names = [(f"s{i}", f"t{i}") for i in range(pairs)]
+    names = named(pairs)
     weight = lambda_ct / pairs if ct_combine == "mean" else lambda_ct
     return Plan(
         method="dual_teachers",
@@ -35,9 +36,7 @@ def plan(
             for student, _ in names
             for _, teacher in names
         ),
-        follows=tuple(
-            Follow(follower=teacher, leader=student, decay=ema_decay, buffers=ema_buffers) for student, teacher in names
-        ),
+        follows=moving(names, ema_decay, ema_buffers),
         mixer=mixer,
         warmup=warmup,
     )

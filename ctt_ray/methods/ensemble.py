@@ -1,6 +1,7 @@
 """An ensemble: pairs that know nothing of each other, and whose probabilities are averaged at test time."""
 
-from ctt_ray.plan import Buffers, Follow, Gate, Mixer, Plan, Route
+from ctt_ray.methods.pairs import moving, named
+from ctt_ray.plan import Buffers, Gate, Mixer, Plan, Route
 
 
 def plan(
@@ -20,7 +21,7 @@ def plan(
     [O] The paper does not say what is averaged; a blended teacher would be another reading. All pairs see the same images
     and differ in their initial heads, as everywhere here.
     """
-    names = [(f"s{i}", f"t{i}") for i in range(pairs)]
+    names = named(pairs)
     return Plan(
         method="ensemble",
         students=tuple(student for student, _ in names),
@@ -30,9 +31,7 @@ def plan(
             Route(learner=student, source=teacher, weight=lambda_ct, gate=ct_gate, threshold=ct_threshold)
             for student, teacher in names
         ),
-        follows=tuple(
-            Follow(follower=teacher, leader=student, decay=ema_decay, buffers=ema_buffers) for student, teacher in names
-        ),
+        follows=moving(names, ema_decay, ema_buffers),
         mixer=mixer,
         warmup=warmup,
     )

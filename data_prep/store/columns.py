@@ -49,12 +49,8 @@ def ranged(place: Place, shard: Shard) -> Any | None:
         raise DataError(
             f"{place.of(shard.file)} is named by the manifest and not there. Upload the data set again."
         ) from None
-    except (
-        pa.ArrowException,
-        ValueError,
-        NotImplementedError,
-    ):  # cannot seek; or no Arrow file, which its hash will tell
-        return None
+    except (pa.ArrowException, ValueError, NotImplementedError):
+        return None  # it cannot seek; or it is no Arrow file, which its hash will tell
     return table if table.num_rows == shard.rows else None
 
 

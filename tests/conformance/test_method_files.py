@@ -9,7 +9,7 @@ import pytest
 from ctt_ray import methods
 
 FOLDER = Path(methods.__file__).parent
-SHARED = {"__init__", "rounds"}  # the table, and what methods in rounds share
+SHARED = {"__init__", "pairs", "rounds"}  # the table, and what methods with pairs or in rounds share
 FILES = sorted(path for path in FOLDER.glob("*.py") if path.stem not in SHARED)
 SOURCE = re.compile(r"arXiv|CVPR|ICCV|ECCV|the CTT paper")
 LINES = 45  # of code: "about forty"
