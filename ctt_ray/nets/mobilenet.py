@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ctt_ray.nets.depthwise import DilatedDepthwise
 from ctt_ray.nets.segnet import Backbone
 from ctt_ray.nets.torchvision_compat import torchvision
 
@@ -35,11 +36,11 @@ class MobileNetV2(Backbone):
     def _keep_resolution(self, first: int) -> None:
         """Take the stride out of block `first` and double the dilation of every depthwise convolution after it."""
         for position in range(first, _END):
-            for conv in self.features[position].modules():
-                if not isinstance(conv, nn.Conv2d) or conv.kernel_size != (3, 3):
-                    continue
-                if position == first:
-                    conv.stride = (1, 1)
-                else:
-                    rate = 2 * conv.dilation[0]
-                    conv.dilation = conv.padding = (rate, rate)
+            for parent in list(self.features[position].modules()):
+                for name, conv in parent.named_children():
+                    if not isinstance(conv, nn.Conv2d) or conv.kernel_size != (3, 3):
+                        continue
+                    if position == first:
+                        conv.stride = (1, 1)
+                    else:
+                        setattr(parent, name, DilatedDepthwise.of(conv, 2 * conv.dilation[0]))
