@@ -1,7 +1,7 @@
 """The one place of this package that reads command lines and turns mistakes into messages and exit codes.
 
 Exit codes: 0 done · 2 usage or configuration · 3 data check failed · 4 environment or cluster check failed · 5 campaign finished
-with failed trials · 75 interrupted, resumable · 130 Ctrl-C before anything was saved.
+with failed trials, or a run that diverged · 75 interrupted, resumable · 130 Ctrl-C before anything was saved.
 """
 
 from __future__ import annotations
@@ -102,10 +102,10 @@ def to_yaml(config: RunConfig) -> str:
 
 def guarded(function: Callable[[], int]) -> int:
     """Run a command; a user's mistake becomes one message and its exit code, never a traceback."""
-    from ctt_ray.train.session import Interrupted
+    from ctt_ray.train.session import Diverged, Interrupted
 
     codes = {ConfigError: USAGE, PlanError: USAGE, DataError: DATA, ClusterError: ENVIRONMENT, Interrupted: RESUMABLE}
-    codes |= {HaltedError: TRIALS_FAILED}
+    codes |= {HaltedError: TRIALS_FAILED, Diverged: TRIALS_FAILED}
     try:
         return function()
     except tuple(codes) as error:

@@ -10,6 +10,7 @@ def plan(
     lambda_self: float = 1.0,
     aux_lr: float = 1e-4,
     aux_width: int = 32,
+    warmup: float = 0.0,
     joint_forward: bool = False,
 ) -> Plan:
     """Mendel, de Souza, Rauber, Papa, Palm: Semi-supervised Segmentation Based on Error-Correcting Supervision, ECCV 2020.
@@ -34,5 +35,6 @@ def plan(
         supervised_weight=lambda_sup,
         terms=used,
         auxiliaries=(corrector,) if used else (),
+        warmup=warmup,
         joint_forward=joint_forward,
     )

@@ -11,6 +11,7 @@ def plan(
     aux_threshold: float = 0.6,
     aux_lr: float = 1e-4,
     aux_width: int = 64,
+    warmup: float = 0.0,
     joint_forward: bool = False,
 ) -> Plan:
     """Ke, Qiu, Li, Yan, Lau: Guided Collaborative Training for Pixel-wise Semi-Supervised Learning, ECCV 2020, arXiv 2008.05258.
@@ -48,5 +49,6 @@ def plan(
             if used
         ),
         auxiliaries=(detector,) if used else (),
+        warmup=warmup,
         joint_forward=joint_forward,
     )

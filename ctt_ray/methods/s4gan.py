@@ -11,6 +11,7 @@ def plan(
     aux_threshold: float = 0.6,
     aux_lr: float = 1e-4,
     aux_width: int = 64,
+    warmup: float = 0.0,
     joint_forward: bool = False,
 ) -> Plan:
     """Mittal, Tatarchenko, Brox: Semi-Supervised Semantic Segmentation with High- and Low-level Consistency, TPAMI 2019,
@@ -40,5 +41,6 @@ def plan(
         supervised_weight=lambda_sup,
         terms=used,
         auxiliaries=(critic,) if used else (),
+        warmup=warmup,
         joint_forward=joint_forward,
     )

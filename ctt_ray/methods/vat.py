@@ -3,7 +3,7 @@
 from ctt_ray.plan import Plan, Term
 
 
-def plan(*, lambda_sup: float = 1.0, lambda_aux: float = 0.1, joint_forward: bool = False) -> Plan:
+def plan(*, lambda_sup: float = 1.0, lambda_aux: float = 0.1, warmup: float = 0.0, joint_forward: bool = False) -> Plan:
     """Miyato, Maeda, Koyama, Ishii: Virtual Adversarial Training, TPAMI 2018, arXiv 1704.03976, a distribution a pixel.
 
     L = L_ce + 0.1 mean_p KL(p(x) ‖ p(x + r_adv)) on unlabelled images, one power iteration [P]. Weight and radius are those
@@ -18,5 +18,6 @@ def plan(*, lambda_sup: float = 1.0, lambda_aux: float = 0.1, joint_forward: boo
         students=("s0",),
         supervised_weight=lambda_sup,
         terms=(term,) if lambda_aux > 0 else (),
+        warmup=warmup,
         joint_forward=joint_forward,
     )

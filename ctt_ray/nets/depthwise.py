@@ -24,15 +24,10 @@ class DilatedDepthwise(nn.Conv2d):
     @classmethod
     def of(cls, conv: nn.Conv2d, dilation: int) -> DilatedDepthwise:
         """`conv`, its weight included, at another dilation."""
+        channels, size = conv.in_channels, conv.kernel_size[0]
+        around = dilation * (size // 2)
         made = cls(  # on no device: nothing is drawn
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel_size,
-            padding=dilation * (conv.kernel_size[0] // 2),
-            dilation=dilation,
-            groups=conv.groups,
-            bias=False,
-            device="meta",
+            channels, channels, size, padding=around, dilation=dilation, groups=channels, bias=False, device="meta"
         )
         made.weight = conv.weight
         return made

@@ -17,16 +17,12 @@ from ctt_ray.plan import Plan
 from ctt_ray.train.alarm import alarms, remembered
 from ctt_ray.train.asks import Ask
 from ctt_ray.train.built import built_hash, differences
-from ctt_ray.train.session import Interrupted, Metrics, Moved, Session
+from ctt_ray.train.session import Diverged, Interrupted, Metrics, Moved, Session
 from ctt_ray.train.steps import Heard, Steps
 
 if TYPE_CHECKING:
     from ctt_ray.engine import Engine
     from ctt_ray.stream import SegStream
-
-
-class Diverged(FloatingPointError):
-    """A loss is no number any more; nothing is saved after it."""
 
 
 def plan_of(config: RunConfig) -> Plan:

@@ -37,6 +37,10 @@ class Moved(Interrupted):
     """The run's machine is to be taken away; its state is saved and it goes on elsewhere."""
 
 
+class Diverged(FloatingPointError):
+    """A loss is no number any more; nothing is saved after it."""
+
+
 class Session(Protocol):
     rank: int
     world: int

@@ -24,11 +24,12 @@ from ctt_ray.report import run as report
 from ctt_ray.stream import EvalSet, SegStream
 from ctt_ray.stream.reader import ShardReader
 from ctt_ray.train import loop
+from ctt_ray.train.__main__ import main
 from ctt_ray.train.alarm import remembered
 from ctt_ray.train.asks import Ask
-from ctt_ray.train.loop import Diverged, run
+from ctt_ray.train.loop import run
 from ctt_ray.train.progress import line
-from ctt_ray.train.session import WAIT, Interrupted, LocalSession, Metrics, Moved, read_results
+from ctt_ray.train.session import WAIT, Diverged, Interrupted, LocalSession, Metrics, Moved, read_results
 from ctt_ray.train.signals import save_requested
 from data_prep.schema import DataError
 
@@ -241,6 +242,17 @@ def test_a_run_that_diverges_says_so_and_saves_nothing_after(tiny_config: RunCon
         run(config, LocalSession(tmp_path))
     assert [line["iteration"] for line in read_results(tmp_path)] == [2]
     assert last_checkpoint(tmp_path).name == "00000002"
+
+
+def test_the_command_says_so_without_a_traceback(
+    tiny_config: RunConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(cli.to_yaml(with_values(tiny_config, {"lr": 1e12, "lr_head_factor": 1.0})))
+    code = main(["--workers", "0", "--config", str(config), "--storage", str(tmp_path), "--name", "wild"])
+    assert code == cli.TRIALS_FAILED
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: diverged before iteration 4: ") and "a lower learning rate may help" in last
 
 
 def test_networks_that_have_diverged_are_not_saved_between_reports_either(
