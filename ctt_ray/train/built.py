@@ -62,10 +62,12 @@ def _head_factor(engine: Engine) -> Iterable[float]:
         yield head / backbone
 
 
-def _cross_teacher(engine: Engine) -> Iterable[float]:
-    """The weights of a student's routes add up to lambda_ct, or each is it (`ct_combine: sum`)."""
+def _pseudo_labels(engine: Engine) -> Iterable[float]:
+    """lambda_ct: the weights of a student's routes add up to it, or each is it (`ct_combine: sum`). A method without routes has
+    it on the term that is its pseudo-label loss."""
     if not engine.plan.routes:
-        yield 0.0
+        terms = [term for term in engine.plan.terms if term.name in PSEUDO_LABELS]
+        yield from [float(term.options.get("consistency", term.weight) or 0.0) for term in terms] or [0.0]
     for student in {route.learner for route in engine.plan.routes}:
         weights = [route.weight for route in engine.plan.routes if route.learner == student]
         yield sum(weights) / (len(weights) if _settled(engine).get("ct_combine") == "sum" else 1)
@@ -86,13 +88,14 @@ def _option(option: str, *terms: str) -> Reading:
 
 
 HIGH, LOW = "contrast_high", "contrast_low"
+PSEUDO_LABELS = ("balanced_labels", "fused_labels", "guided")
 READINGS: dict[str, Reading] = {
     "lr": _lr,
     "lr_head_factor": _head_factor,
     "momentum": _optimiser("momentum"),
     "weight_decay": _optimiser("weight_decay"),
     "lambda_sup": lambda engine: [engine.plan.supervised_weight],
-    "lambda_ct": _cross_teacher,
+    "lambda_ct": _pseudo_labels,
     "lambda_hc": _weight(HIGH),
     "lambda_lc": _weight(LOW),
     "tau_hc": _option("tau", HIGH),
@@ -100,5 +103,5 @@ READINGS: dict[str, Reading] = {
     "phi": _option("phi", HIGH, LOW),
     "n_q": lambda engine: (bank.rows_KND.shape[1] for bank in engine.banks.by_teacher.values()),
     "ct_threshold": lambda engine: (route.threshold for route in engine.plan.routes),
-    "ema_decay": lambda engine: (follow.decay for follow in engine.plan.follows),
+    "ema_decay": lambda engine: (follow.decay for follow in engine.plan.follows if follow.when == "step"),
 }

@@ -12,6 +12,7 @@ from ctt_ray import methods
 from ctt_ray.config import ConfigError, MethodParams
 from ctt_ray.engine import Engine
 from ctt_ray.plan import CONTRASTS, Follow, Plan
+from ctt_ray.train.built import differences
 
 VARIANTS = {**{name: {} for name in methods.METHODS}, "ctt_3": {"pairs": 3}, "ctt_1": {"pairs": 1, "lambda_lc": 0.0}}
 every_method = pytest.mark.parametrize("variant", VARIANTS)
@@ -48,6 +49,13 @@ def test_plan_survives_json(variant: str) -> None:
     plan = plan_of(variant)
     assert Plan.from_dict(plan.to_dict()) == plan
     assert Plan.from_dict(plan.to_dict()).hash() == plan.hash()
+
+
+@every_method
+@pytest.mark.parametrize("values", [{}, {"lambda_sup": 0.8, "lambda_ct": 0.7, "ct_threshold": 0.61, "ema_decay": 0.93}])
+def test_a_run_reads_back_the_values_that_it_was_asked_for(variant: str, values: dict[str, float]) -> None:
+    """Or a campaign fails every trial of the method."""
+    assert differences(engine_of(variant, **values)) == {}
 
 
 @every_method

@@ -102,3 +102,14 @@ def test_a_dropped_cross_teacher_loss_shows() -> None:
     engine = make_engine()
     engine.plan = replace(engine.plan, routes=())
     assert differences(engine)["lambda_ct"] == 0.0
+
+
+@pytest.mark.parametrize(("method", "term"), [("c3_semiseg", "balanced_labels"), ("pseudoseg", "fused_labels")])
+def test_a_dropped_pseudo_label_term_shows(method: str, term: str) -> None:
+    engine = make_engine(method)
+    engine.plan = without(term)(engine.plan)
+    assert differences(engine)["lambda_ct"] == 0.0
+
+
+def test_a_method_that_keeps_its_weight_in_a_term_can_have_none() -> None:
+    assert differences(make_engine("gct", lambda_ct=0.0)) == {}
