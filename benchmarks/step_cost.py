@@ -25,10 +25,10 @@ CASES = {
 CONTRAST_AT_MOST = 2.0  # of the step without it: both losses, the banks and their teacher pass
 
 
-def samples(seed: int) -> Samples:
+def samples(seed: int, crop: int = CROP) -> Samples:
     generator = torch.Generator().manual_seed(seed)
-    image = torch.randint(0, 256, (IMAGES, 3, CROP, CROP), generator=generator, dtype=torch.uint8)
-    label = torch.randint(0, CLASSES, (IMAGES, CROP // 16, CROP // 16), generator=generator, dtype=torch.uint8)
+    image = torch.randint(0, 256, (IMAGES, 3, crop, crop), generator=generator, dtype=torch.uint8)
+    label = torch.randint(0, CLASSES, (IMAGES, crop // 16, crop // 16), generator=generator, dtype=torch.uint8)
     label = label.repeat_interleave(16, 1).repeat_interleave(16, 2)
     return Samples(image, label, torch.arange(IMAGES), torch.arange(IMAGES))
 

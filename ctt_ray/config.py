@@ -72,7 +72,8 @@ class MethodParams(Frozen):
     rounds: int | None = Field(None, ge=1)
     """Rounds of pseudo-labels (self-training, DMT, DST-CBC); none = the method's own."""
     warmup: float | None = Field(None, ge=0, lt=1)
-    """Share of the run that trains on labels alone before pseudo-labels are learnt from; none = the method's own."""
+    """Share of the run that trains on labels alone before pseudo-labels are learnt from (AdvSemiSeg: and on its critic); none =
+    the method's own."""
     ct_denominator: Literal["valid", "all"] | None = None
     """Pixels that the pseudo-label loss is divided by; none = the method's own."""
     ema_decay: float | None = Field(None, ge=0, lt=1)

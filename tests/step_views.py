@@ -19,7 +19,7 @@ def one_view(engine: Engine, number: int = 0, *, count: int = 2, progress: float
     """The view of one step of `engine`, whose networks stay as they are."""
     found: list[StepView] = []
     engine._learn = lambda turn, view: found.append(view)  # type: ignore[method-assign]
-    engine.beside.learn = lambda view: {}  # type: ignore[method-assign]
+    engine.beside.learn = lambda view, unlabelled: {}  # type: ignore[method-assign]
     engine.step(Batch(make_samples(number, count), make_samples(500 + number, count, padding=True)))
     del engine._learn, engine.beside.learn  # the class's own again
     return replace(found[0], progress=progress)

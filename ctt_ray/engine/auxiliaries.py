@@ -48,10 +48,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Kind:
-    """build: with initial weights from torch's generator.   loss: this worker's share, from outputs that it detaches itself."""
+    """build: with initial weights from torch's generator.   loss: this worker's share, from outputs that it detaches itself.
+    on_labels: learns from labelled images alone, so it does in a warm-up too, and is ready when its word counts."""
 
     build: Callable[[Shape, Auxiliary], nn.Module]
     loss: Callable[[StepView, Auxiliary], Tensor] | None = None
+    on_labels: bool = False
 
 
 def _width(spec: Auxiliary) -> int:
@@ -59,12 +61,14 @@ def _width(spec: Auxiliary) -> int:
 
 
 KINDS: dict[str, Kind] = {
-    "corrector": Kind(lambda shape, spec: Corrector(shape.classes, _width(spec)), corrector_loss),
-    "flaw_detector": Kind(lambda shape, spec: FlawDetector(shape.classes, _width(spec)), flaw_detector_loss),
+    "corrector": Kind(lambda shape, spec: Corrector(shape.classes, _width(spec)), corrector_loss, on_labels=True),
+    "flaw_detector": Kind(
+        lambda shape, spec: FlawDetector(shape.classes, _width(spec)), flaw_detector_loss, on_labels=True
+    ),
     "image_critic": Kind(lambda shape, spec: ImageCritic(shape.classes, _width(spec)), image_critic_loss),
     "pixel_critic": Kind(lambda shape, spec: PixelCritic(shape.classes, _width(spec)), pixel_critic_loss),
     "auxiliary_decoders": Kind(lambda shape, spec: AuxiliaryDecoders(shape.feature_dim, shape.classes)),
-    "class_head": Kind(lambda shape, spec: ClassHead(shape.high_channels, shape.classes)),
+    "class_head": Kind(lambda shape, spec: ClassHead(shape.high_channels, shape.classes), on_labels=True),
     "cross_set_head": Kind(
         lambda shape, spec: CrossSetHead(
             shape.high_channels, shape.classes, outputs=shape.feature_dim, share=float(spec.options["share"] or 0)
@@ -107,10 +111,12 @@ class Auxiliaries:
             for parameter in frozen:
                 parameter.requires_grad_(True)
 
-    def learn(self, view: StepView) -> Mapping[str, Tensor]:
-        """Update all; the values of their own losses."""
+    def learn(self, view: StepView, *, unlabelled: bool) -> Mapping[str, Tensor]:
+        """Update all that learn in this step; the values of their own losses.   unlabelled: whether it has such images."""
         values: dict[str, Tensor] = {}
         for name, net in self.nets.items():
+            if not unlabelled and not KINDS[self._specs[name].kind].on_labels:
+                continue
             if loss := self._own_loss(name):
                 values[name] = loss(view, self._specs[name])
                 self._accelerator.backward(values[name] * self._data.size)

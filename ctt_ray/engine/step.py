@@ -25,15 +25,15 @@ from ctt_ray.engine.auxiliaries import Auxiliaries, Shape
 from ctt_ray.engine.banks import Banks, Rows
 from ctt_ray.engine.diagnostics import Meter, follow_counts, label_counts, pseudo_label_counts
 from ctt_ray.engine.exchange import Exchange, Pending
-from ctt_ray.engine.routes import on_labelled, route_loss
+from ctt_ray.engine.objectives import Objectives
 from ctt_ray.engine.shares import Shares
 from ctt_ray.engine.stages import Timeline
-from ctt_ray.engine.terms import TERMS, StepView, low_queries
+from ctt_ray.engine.terms import StepView, low_queries
 from ctt_ray.engine.views import Sights, Target, seen, teach, weak_view
 from ctt_ray.engine.world import World
-from ctt_ray.maths import contrast, draws, ema, labels, losses, schedules
+from ctt_ray.maths import contrast, draws, ema, labels, schedules
 from ctt_ray.nets import NetOut
-from ctt_ray.plan import CONTRASTS, Follow, Plan, Route, View
+from ctt_ray.plan import CONTRASTS, Follow, Plan, View
 
 Outs = dict[str, NetOut]  # of students
 
@@ -85,8 +85,16 @@ class Engine:
         self.shares = Shares(plan, classes).to(device)
         shape = Shape.of(next(iter(self.students.values())), classes)
         self.beside = Auxiliaries(plan, shape, accelerator, self.world.data, seed=config.seed)
-        self.class_weight_K = None if class_weight_K is None else class_weight_K.to(device)
         self.meter = Meter(self.world)
+        self.objectives = Objectives(
+            plan,
+            config.optim,
+            meter=self.meter,
+            shares=self.shares,
+            data=self.world.data,
+            class_weight_K=None if class_weight_K is None else class_weight_K.to(device),
+            look=lambda name, image_B3HW: self._teacher_outputs([name], image_B3HW)[name],
+        )
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -126,8 +134,8 @@ class Engine:
             )
             self._learn(turn, view)
         self.meter.add_counts(label_counts(view.label_Bhw, self.classes))
-        if self.beside and self.uses_unlabelled:
-            for name, value in self.beside.learn(view).items():
+        if self.beside:
+            for name, value in self.beside.learn(view, unlabelled=self.uses_unlabelled).items():
                 self.meter.add(f"{name}/own", value)
         late_rows = self._bank_rows("updated", view_l, labelled)
         self.banks.push({**early_rows, **late_rows}, self.iteration)
@@ -170,8 +178,12 @@ class Engine:
 
     def _learn(self, turn: Sequence[str], view: StepView) -> None:
         """Losses of these students, their updates, and their followers."""
+        stage, unlabelled = self.timeline.at(self.iteration), self.uses_unlabelled
         with self.beside.judging():
-            total = {name: self._loss(name, view) for name in turn}
+            total = {
+                name: self.objectives.of(name, view, stage=stage, unlabelled=unlabelled, contrasts=self.banks.open)
+                for name in turn
+            }
             for name, loss in total.items():
                 if loss is not None:
                     self._update(name, loss)
@@ -255,7 +267,7 @@ class Engine:
                     parts = [part.split([len(view_l), len(image_B3HW)]) for part in both]
                     out_l[name], outs[view][name] = (NetOut(*pair) for pair in zip(*parts, strict=True))
                 elif self._sees(name):
-                    outs[view][name] = self._forward(name, image_B3HW, use, drop=drop, kept=kept)
+                    outs[view][name] = self._forward(name, image_B3HW, use, drop=drop, kept=kept or drop > 0)
         return out_l, outs
 
     def _sees(self, name: str) -> bool:
@@ -285,77 +297,12 @@ class Engine:
             net=partial(self._forward, use="term", kept=True),
             draws=self._draws,
             data=self.world.data,
-            progress=self.iteration / self.config.optim.iterations,
+            progress=max(0.0, self.iteration / self.config.optim.iterations - self.plan.warmup),
         )
         if not contrasts:
             return view
         feat_MD = {name: contrast.rows(out.feat_BDhw.detach()) for name, out in outs["strong"].items()}
         return replace(view, peer_rows=self.exchange.low_rows(feat_MD, partial(low_queries, view)))
-
-    # -- losses --------------------------------------------------------------------------------------------------------
-
-    def _loss(self, name: str, view: StepView) -> Tensor | None:
-        """This worker's share of one student's loss, times their number because DDP averages gradients over workers. None where
-        every weight is 0."""
-        parts: list[Tensor] = []
-        if name in self.plan.learn_from_labels:
-            supervised = self._supervised(view.labelled[name], view.label_BHW)
-            parts.append(self.plan.supervised_weight * self._measured(f"{name}/sup", supervised))
-        if self.uses_unlabelled:
-            parts += [
-                route.weight * self._measured(route_key(self.plan, route), self._routed(route, view))
-                for route in self.plan.routes
-                if route.learner == name and route.weight > 0
-            ]
-            parts += [
-                term.weight * self._measured(f"{name}/{term.name}", TERMS[term.name](view, term))
-                for term in self.plan.terms
-                if term.learner == name and (self.banks.open or term.name not in CONTRASTS)
-            ]
-        return sum(parts[1:], parts[0]) * self.world.data.size if parts else None
-
-    def _measured(self, key: str, value: Tensor) -> Tensor:
-        self.meter.add(key, value)
-        return value
-
-    def _supervised(self, out: NetOut, label_BHW: Tensor) -> Tensor:
-        logits_BKHW = labels.upsample(out.logits_BKhw, (label_BHW.shape[-2], label_BHW.shape[-1]))
-        optim = self.config.optim
-        if optim.ohem_keep is None:
-            value, count = losses.cross_entropy(logits_BKHW, label_BHW, class_weight_K=self.class_weight_K)
-        else:
-            value, count = losses.ohem(
-                logits_BKHW,
-                label_BHW,
-                keep=optim.ohem_keep,
-                threshold=optim.ohem_threshold,
-                class_weight_K=self.class_weight_K,
-            )
-        return losses.ratio(value, self.world.data.total(count))
-
-    def _routed(self, route: Route, view: StepView) -> Tensor:
-        """The route's loss on the unlabelled images, and on the labelled ones if it is on all."""
-        target, threshold_K = self._target(route, view), None
-        if route.gate == "class_share":
-            threshold_K = self.shares.threshold_K(route.source, self.timeline.at(self.iteration).keep)
-        out = view.outs[route.view][route.learner]
-        value = route_loss(route, out, target, self.world.data, threshold_K=threshold_K)
-        if route.on == "all":
-            mine, theirs = view.labelled[route.learner], view.labelled[route.source]
-            value = value + on_labelled(route, mine, theirs, view.label_BHW, self.world.data)
-        return value
-
-    def _target(self, route: Route, view: StepView) -> Target:
-        """What the source says of the learner's view: mixed from the weak view, or of what it sees itself."""
-        if route.source_view == "same":
-            out = view.outs[route.view][route.source]
-            return teach(out.logits_BKhw, view.sights.padding(route.view), soft=route.loss == "mse")
-        target = view.sights.targets[route.view][route.source]
-        if route.gate != "reweight":
-            return target
-        again = self._teacher_outputs([route.source], view.sights.image(route.view, route.learner))[route.source]
-        sure = teach(again.logits_BKhw, view.sights.padding(route.view))
-        return replace(target, conf_BHW=sure.conf_BHW)
 
     # -- updates -------------------------------------------------------------------------------------------------------
 
@@ -415,9 +362,3 @@ class Engine:
     def load(self, folder: Path) -> dict[str, Any]:
         """Restore from `save`; returns its `extra`. Raises ConfigError for a checkpoint of another plan or other classes."""
         return state.load(self, folder)
-
-
-def route_key(plan: Plan, route: Route) -> str:
-    """Names the route's loss in the metrics; the view where one source labels a student twice."""
-    twins = [r for r in plan.routes if (r.learner, r.source) == (route.learner, route.source)]
-    return f"{route.learner}<-{route.source}" + (f"/{route.view}" if len(twins) > 1 else "") + "/ct"

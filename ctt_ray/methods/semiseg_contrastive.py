@@ -6,9 +6,11 @@ to the memory from probability 0.95 (aux_threshold) [R], ClassMix on three image
 n_q 128 where the paper has 256 † and the code up to 2048.
 
 Simplified: the memory keeps the teacher's features and projects them anew with the present projection, where the paper keeps
-projections of the teacher's own heads · the surest correct pixels enter, not those its selectors rank highest · LayerNorm
-for BatchNorm in heads and selectors, so that no worker depends on another's rows · 256 rows a class and batch are compared, drawn
-evenly · one strong view, not two · pseudo-labels are not weighted by confidence to the sixth power as in the code: set ct_gate.
+projections of the teacher's own heads · the surest correct pixels enter, not those its selectors rank highest · LayerNorm for
+BatchNorm in heads and selectors, so that no worker depends on another's rows · 256 rows a class and batch are compared, drawn
+evenly · one strong view, not two · all from the first step on, where the code starts the memory after 1,000 iterations and the
+rest, growing, after 2,000: set warmup · pseudo-labels are not weighted by confidence to the sixth power as in the code: set
+ct_gate.
 """
 
 from typing import Literal

@@ -16,7 +16,7 @@ from ctt_ray.engine.terms.pixel_critic import adversarial, trusted_pixels
 from ctt_ray.engine.terms.vat import virtual_adversarial
 from ctt_ray.engine.terms.view import Draws, PeerRows, Queries, StepView, TermFn, number, rows
 
-__all__ = ["TERMS", "Draws", "PeerRows", "Queries", "StepView", "TermFn", "low_queries", "number", "rows"]
+__all__ = ["ON_LABELS", "TERMS", "Draws", "PeerRows", "Queries", "StepView", "TermFn", "low_queries", "number", "rows"]
 
 TERMS: dict[str, TermFn] = {
     "adversarial": adversarial,
@@ -38,3 +38,4 @@ TERMS: dict[str, TermFn] = {
     "trusted_pixels": trusted_pixels,
     "virtual_adversarial": virtual_adversarial,
 }
+ON_LABELS = frozenset({"approved", "class_maps"})  # read labelled images alone, so they are learnt in a warm-up too

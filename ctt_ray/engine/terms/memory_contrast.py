@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ctt_ray.engine.terms.view import StepView, number
+from ctt_ray.engine.terms.view import StepView, number, rows
 from ctt_ray.maths import bank, contrast, labels, positives
 from ctt_ray.nets.auxiliary.projection import MemoryHeads
 from ctt_ray.plan import Term
@@ -15,7 +15,8 @@ def memory_contrast(view: StepView, term: Term) -> Tensor:
     """1 - cosine to the memory, mean over classes, of labelled features by their label plus unlabelled ones by the teacher's.
 
     options: queries, rows of each class that are drawn of either kind. The memory is the teacher's bank as far as it is filled:
-    features of correctly predicted labelled pixels, projected with the present projection and without gradient."""
+    features of correctly predicted labelled pixels, projected with the present projection and without gradient. Both
+    sides are L2-normalised before it, as banks store them: a projection with a bias is not indifferent to length."""
     heads, memory = view.aux[term.aux], view.banks[term.teacher]
     assert isinstance(heads, MemoryHeads)
     with torch.no_grad():
@@ -32,7 +33,7 @@ def memory_contrast(view: StepView, term: Term) -> Tensor:
         generator = view.draws(f"{term.name} {term.learner} {use} {view.data.index}")
         uniform_M = torch.rand(len(label_M), generator=generator).to(label_M.device)
         index_KT, valid_KT = bank.choose(label_M, uniform_M, int(number(term, "queries")), len(memory_KND))
-        feat_KTD = heads.prediction(heads.projection(contrast.rows(labels.exact(feat_BDhw))[index_KT]))
+        feat_KTD = heads.prediction(heads.projection(rows(labels.exact(feat_BDhw))[index_KT]))
         weight_KT = heads.feature_selectors(feat_KTD.detach()) * valid_KT
         total = total + _mean(view, feat_KTD, memory_KND, weight_KT, weight_KN)
     return total

@@ -31,7 +31,8 @@ class StepView:
     peer_rows: (learner, peer student, its teacher) → what `low_queries` chose, and the peer's features there.
     banks: every teacher's.   present_K: classes that may be compared, None for all.
     aux: the networks beside the students.   net: one more pass of a student, with gradient; BatchNorm's running statistics stay.
-    draws: this step's random numbers.   data: who shares the batch.   progress: share of the run, in [0, 1).
+    draws: this step's random numbers.   data: who shares the batch.   progress: share of the run since
+    pseudo-labels are learnt from, after the warm-up, in [0, 1).
     """
 
     labelled: Mapping[str, NetOut]

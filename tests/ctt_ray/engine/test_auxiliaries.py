@@ -164,14 +164,14 @@ def test_the_critic_takes_adams_steps_on_its_own_loss() -> None:
     adam = torch.optim.Adam(critic.parameters(), betas=(0.9, 0.99))
     learn = engine.beside.learn
 
-    def watched(view: StepView) -> Any:
+    def watched(view: StepView, *, unlabelled: bool) -> Any:
         step = engine.iteration
         for group in adam.param_groups:
             group["lr"] = 0.01 * (1 - step / 10) ** 0.9
         judges(replace(view, aux={"critic": critic}), CRITIC).backward()
         adam.step()
         adam.zero_grad()
-        return learn(view)
+        return learn(view, unlabelled=unlabelled)
 
     engine.beside.learn = watched  # type: ignore[method-assign]
     for t in range(4):
@@ -186,14 +186,14 @@ def test_the_decoder_takes_adams_steps_on_its_terms_gradient() -> None:
     adam = torch.optim.Adam(decoder.parameters(), betas=(0.9, 0.99))
     learn = engine.beside.learn
 
-    def watched(view: StepView) -> Any:
+    def watched(view: StepView, *, unlabelled: bool) -> Any:
         for group in adam.param_groups:
             group["lr"] = 0.02 * (1 - engine.iteration / 10) ** 0.9
         for mine, theirs in zip(decoder.parameters(), engine.beside.nets["decoder"].parameters(), strict=True):
             assert theirs.grad is not None
             mine.grad = theirs.grad.clone()
         adam.step()
-        return learn(view)
+        return learn(view, unlabelled=unlabelled)
 
     engine.beside.learn = watched  # type: ignore[method-assign]
     for t in range(4):
@@ -206,7 +206,7 @@ def test_a_terms_weight_scales_the_decoders_gradient() -> None:
     found = []
     for weight in (1.0, 3.0):
         engine = engine_with(scaled(decodes=weight), dropout=0.0)
-        engine.beside.learn = lambda view, engine=engine: (
+        engine.beside.learn = lambda view, unlabelled, engine=engine: (
             found.append(  # type: ignore[method-assign, misc]
                 torch.cat([p.grad.flatten() for p in engine.beside.nets["decoder"].parameters()])
             )
@@ -253,6 +253,25 @@ def test_they_rest_while_students_learn_from_labels_alone() -> None:
         assert not any(torch.equal(value, first[name]) for name, value in beside(engine).items())
 
 
+@pytest.mark.parametrize("method", ["ecs", "gct", "pseudoseg"])
+def test_what_learns_from_labelled_images_alone_learns_in_a_warmup_too(method: str) -> None:
+    """Or an untrained corrector, detector or class head would have its say when the warm-up ends."""
+    engine = make_engine(method, iterations=4, warmup=0.5)
+    first = beside(engine)
+    engine.step(make_batch(0))
+    assert not engine.uses_unlabelled
+    assert not any(torch.equal(value, first[name]) for name, value in beside(engine).items())
+
+
+def test_a_warmup_does_not_use_a_ramp_up() -> None:
+    seen: list[float] = []
+    engine = engine_with(iterations=8, warmup=0.5)
+    TERMS["fools"] = lambda view, term: (seen.append(view.progress), fools(view, term))[1]
+    for t in range(6):
+        engine.step(make_batch(t))
+    assert seen == [0.0, 0.125]
+
+
 def test_rule_20_two_steps_a_checkpoint_and_two_steps_are_four(tmp_path: Path) -> None:
     """Weights, buffers and both moments of Adam with their count of steps."""
     whole, first, second = engine_with(), engine_with(), engine_with()
@@ -286,7 +305,7 @@ def test_rule_17_two_workers_take_the_steps_of_one(monkeypatch: pytest.MonkeyPat
         for step in range(3):
             term = made.nets["decoder"](mine.repeat(1, 2, 1, 1)).square().sum() / data.total(torch.tensor(len(mine)))
             (term * data.size).backward()
-            made.learn(SimpleNamespace(aux=made.nets, rows=mine + step, data=data))  # type: ignore[arg-type]
+            made.learn(SimpleNamespace(aux=made.nets, rows=mine + step, data=data), unlabelled=True)  # type: ignore[arg-type]
         means = {f"{name} mean": adam.state_dict()["state"][0]["exp_avg"] for name, adam in made.optimisers.items()}
         return {
             name: weights(net) for name, net in made.nets.items()
@@ -321,7 +340,7 @@ def test_rule_18_running_statistics_are_the_mean_over_the_workers() -> None:
         mine = waiting[half.index]
         mine._data, mean = half, mine.nets["decoder"].get_buffer("0.running_mean")
         mean.fill_(float(half.index))
-        mine.learn(SimpleNamespace())  # type: ignore[arg-type]
+        mine.learn(SimpleNamespace(), unlabelled=True)  # type: ignore[arg-type]
         found: list[float] = mean.tolist()
         return found
 

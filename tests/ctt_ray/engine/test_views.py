@@ -167,6 +167,15 @@ def watched(net: nn.Module) -> Iterator[list[Any]]:
     handle.remove()
 
 
+def test_the_dropped_pass_leaves_the_running_statistics_alone() -> None:
+    """Its features have twice the variance, and no evaluation drops any."""
+    one, other = (make_engine("unimatch", lambda plan, p=p: replace(plan, drop=p)) for p in (0.5, 0.9))
+    for engine in (one, other):
+        engine.step(make_batch(0))
+    theirs = dict(other.students["s0"].named_buffers())
+    assert all(torch.equal(value, theirs[name]) for name, value in one.students["s0"].named_buffers())
+
+
 def test_the_dropped_view_lacks_whole_channels_of_the_backbones_features() -> None:
     """Half of them in expectation, each image its own, the rest doubled; no other view lacks any; the next step drops others."""
     engine = make_engine("unimatch", dropout=0.0)
@@ -242,7 +251,7 @@ def test_cps_targets_are_the_others_outputs_in_the_very_same_pass() -> None:
         view = one_view(engine)
     assert len(calls) == 2 and torch.equal(calls[1][0], weak_view(batch.unlabelled))
     for route in engine.plan.routes:
-        target = engine._target(route, view)
+        target = engine.objectives.target(route, view)
         logits = nn.functional.interpolate(
             view.outs["weak"][route.source].logits_BKhw, size=(32, 32), mode="bilinear", align_corners=False
         )

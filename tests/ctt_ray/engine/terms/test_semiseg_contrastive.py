@@ -48,7 +48,9 @@ def slow(net: MemoryHeads, memory: ClassBank, feats: list[Tensor]) -> Tensor:
                 continue
             stored = F.normalize(net.projection(held), dim=1).detach()
             slot_weight = net.memory_selectors(stored.expand(K, -1, -1))[k]
-            rows = torch.stack([net.prediction(net.projection(feat[b, :, y, x])) for b, y, x in places])
+            rows = torch.stack(
+                [net.prediction(net.projection(F.normalize(feat[b, :, y, x], dim=0))) for b, y, x in places]
+            )
             row_weight = net.feature_selectors(rows.detach().expand(K, -1, -1))[k]
             distance = 1 - F.normalize(rows, dim=1) @ stored.T
             weighted = distance * (row_weight / row_weight.mean())[:, None] * (slot_weight / slot_weight.mean())
