@@ -1,4 +1,5 @@
-"""python -m benchmarks.maths_cost: fused contrast against a loop over classes, the tensor bank against Python queues."""
+"""python -m benchmarks.maths_cost: fused contrast against a loop over classes, the tensor bank against Python queues, gradients
+of dilated depthwise convolutions against torch's."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from benchmarks.timing import cpu_ms, show
 from ctt_ray.maths import bank, contrast
+from ctt_ray.nets.depthwise import DilatedDepthwise
 
 # Rows, classes, slots, features: VOC crops of 321 at stride 8, a batch of 5, 70 % of the pixels sure (DeepLabV2).
 ROWS, CLASSES, SLOTS, DIM = 5817, 21, 128, 256
@@ -18,6 +20,7 @@ FUSED_AT_MOST = (
     1.05  # of the class loop's CPU time, forward and backward; measured 0.79 to 0.94; what it saves is memory
 )
 PUSH_AT_MOST = 0.8  # of lean Python queues, stacked for every loss; measured 0.57
+DEPTHWISE_AT_MOST = 0.7  # of torch's, MobileNetV2's last stage on crops of 96² at output stride 16
 
 
 def class_loop(feat_MD: Tensor, label_M: Tensor, bank_KND: Tensor) -> Tensor:
@@ -84,10 +87,24 @@ def push_cost() -> None:
     )
 
 
+def depthwise_cost() -> None:
+    plain = torch.nn.Conv2d(960, 960, 3, padding=2, dilation=2, groups=960, bias=False)
+    ours = DilatedDepthwise.of(plain, 2)
+    images = torch.randn(4, 960, 6, 6).to(memory_format=torch.channels_last).requires_grad_()
+
+    def step(layer: torch.nn.Module) -> None:
+        layer(images).sum().backward()
+
+    spent = cpu_ms({"torch": lambda: step(plain), "ours": lambda: step(ours)}, repeats=15)
+    show("dilated depthwise convolution, forward and backward, 4 x 960 x 6 x 6", spent, reference="torch")
+    assert spent["ours"] <= DEPTHWISE_AT_MOST * spent["torch"], "torch has caught up: nn.Conv2d would do"
+
+
 def main() -> None:
     torch.set_num_threads(1)
     contrast_cost()
     push_cost()
+    depthwise_cost()
 
 
 if __name__ == "__main__":
