@@ -129,6 +129,8 @@ class NetConfig(Frozen):
     """Before the classifier."""
     bn_statistics: Literal["both", "labelled"] = "both"
     """Which forward passes of a student move BatchNorm's running statistics; each normalises with its own batch."""
+    label_mode: Literal["train", "eval"] = "train"
+    """How a student labels others: as it learns (BatchNorm by its batch, dropout on), or as it is scored."""
     sync_bn: bool = False
     """BatchNorm normalises with the images of all workers that hold the student (GPUs only)."""
     freeze_bn: bool = False

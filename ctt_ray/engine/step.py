@@ -199,10 +199,14 @@ class Engine:
 
     @torch.no_grad()
     def _student_source(self, name: str, image_B3HW: Tensor) -> NetOut:
-        """A student as it labels others: normalised with the batch, as when it learns, and its statistics stay."""
+        """A student as it labels others: as it learns (BatchNorm by its batch) or as it is scored; its statistics stay."""
         self._seed_dropout(name, "source")
+        if scored := self.config.net.label_mode == "eval":
+            networks.set_mode(self.students[name], training=False, batchnorm=False)
         with self.accelerator.autocast(), networks.statistics_kept(self.students[name], kept=True):
             out: NetOut = self.students[name](image_B3HW)
+        if scored:
+            self._modes()
         return out
 
     def _bank_rows(self, when: str, view_l: Tensor, labelled: Samples) -> dict[str, Rows]:

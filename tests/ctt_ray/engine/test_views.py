@@ -230,6 +230,21 @@ def test_fixmatchs_source_pass_has_no_gradient_and_leaves_the_statistics() -> No
     assert engine.meter.read()["s0<-s0/ct"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_student_may_label_as_it_is_scored() -> None:
+    engine = make_engine("fixmatch", label_mode="eval")
+    student, batch = engine.students["s0"], make_batch(0)
+    for name, value in student.named_buffers():
+        if name.endswith("running_mean"):
+            value.fill_(0.3)  # unlike this batch's
+    scored = copy.deepcopy(student).eval()
+    passes: list[tuple[bool, Tensor]] = []
+    student.register_forward_hook(lambda net, _, out: passes.append((net.training, out.logits_BKhw.detach())))
+    engine.step(batch)
+    (mode, said), *others = passes
+    assert not mode and len(others) == 2 and all(learns for learns, _ in others)
+    assert torch.equal(said, scored(weak_view(batch.unlabelled)).logits_BKhw)
+
+
 def test_rule_05_students_label_each_other_with_the_weights_at_step_start() -> None:
     """Swapping the two permutes the result: neither sees the other's update, whichever is first."""
     for method in ("direct_mutual", "cps"):
