@@ -57,13 +57,13 @@ def table(folders: Sequence[Path]) -> list[str]:
 
 
 def _line(method: str, runs: Scores, few: Scores, bound: Scores) -> str:
-    """Differences are paired by seed where there are several."""
+    """Differences are paired by seed, over the seeds that both ends of the headroom have too."""
     shared = sorted(runs.keys() & few.keys() & bound.keys())
     gains = [runs[seed]["miou/student_mean"] - few[seed]["miou/student_mean"] for seed in shared]
     headroom = statistics.fmean(bound[seed]["miou/student_mean"] - few[seed]["miou/student_mean"] for seed in shared)
     cells = [spread([run[key] for run in runs.values() if key in run]) for key in SHOWN]
-    gain = statistics.fmean(gains)
-    return f"| {method} | {len(runs)} | {' | '.join(cells)} | {spread(gains)} | {gain / headroom:.0%} |"
+    share = f"{statistics.fmean(gains) / headroom:.0%}" if headroom > 0 else "none to close"
+    return f"| {method} | {len(runs)} | {' | '.join(cells)} | {spread(gains)} | {share} |"
 
 
 def _mean(runs: Scores) -> float:
