@@ -19,7 +19,8 @@ from ctt_ray.tune.folder import Folder
 from tune_spaces.recipe import ALL, ROW, SEED
 
 Scores = dict[int, dict[str, float]]  # seed → what the last report says
-SHOWN = {"miou/student_mean": "students", "miou/teacher_mean": "teachers", "miou/ensemble": "ensemble"}
+SCORE, REFERENCE = "miou/student_mean", "supervised"
+SHOWN = {SCORE: "students", "miou/teacher_mean": "teachers", "miou/ensemble": "ensemble"}
 
 
 def scores(folders: Sequence[Path]) -> tuple[dict[str, Mapping[str, str]], dict[str, Scores]]:
@@ -47,27 +48,33 @@ def table(folders: Sequence[Path]) -> list[str]:
     bound = next(runs for key, runs in found.items() if places[key]["labelled"] == ALL)
     lines = []
     for column in dict.fromkeys(place["labelled"] for place in places.values() if place["labelled"] != ALL):
-        lines += ["", f"| {column} | runs | {' | '.join(SHOWN.values())} | minus supervised | share of the headroom |"]
-        lines += ["|---" * (5 + len(SHOWN) - 1) + "|"]
         rows = {places[key]["method"]: runs for key, runs in found.items() if places[key]["labelled"] == column}
-        for method, runs in sorted(rows.items(), key=lambda row: -_mean(row[1])):
-            lines.append(_line(method, runs, rows["supervised"], bound))
-        lines.append(_line("supervised, all labels", bound, rows["supervised"], bound))
+        few = rows[REFERENCE]
+        lines += ["", f"| {column} | runs | {' | '.join(SHOWN.values())} | minus {REFERENCE} | share of the headroom |"]
+        lines += ["|---" * (4 + len(SHOWN)) + "|"]
+        for method, runs in sorted(rows.items(), key=lambda row: -statistics.fmean(_students(row[1]))):
+            lines.append(_line(method, runs, few, bound))
+        lines.append(_line(f"{REFERENCE}, all labels", bound, few, bound))
     return lines
 
 
 def _line(method: str, runs: Scores, few: Scores, bound: Scores) -> str:
-    """Differences are paired by seed, over the seeds that both ends of the headroom have too."""
-    shared = sorted(runs.keys() & few.keys() & bound.keys())
-    gains = [runs[seed]["miou/student_mean"] - few[seed]["miou/student_mean"] for seed in shared]
-    headroom = statistics.fmean(bound[seed]["miou/student_mean"] - few[seed]["miou/student_mean"] for seed in shared)
+    """The difference is paired by seed."""
+    gains = [runs[seed][SCORE] - few[seed][SCORE] for seed in sorted(runs.keys() & few.keys())]
     cells = [spread([run[key] for run in runs.values() if key in run]) for key in SHOWN]
-    share = f"{statistics.fmean(gains) / headroom:.0%}" if headroom > 0 else "none to close"
-    return f"| {method} | {len(runs)} | {' | '.join(cells)} | {spread(gains)} | {share} |"
+    return f"| {method} | {len(runs)} | {' | '.join(cells)} | {spread(gains)} | {_share(gains, few, bound)} |"
 
 
-def _mean(runs: Scores) -> float:
-    return statistics.fmean(run["miou/student_mean"] for run in runs.values())
+def _share(gains: Sequence[float], few: Scores, bound: Scores) -> str:
+    """Of a headroom that is more than the noise of either end; else there is nothing to have a share of."""
+    ends = [_students(few), _students(bound)]
+    headroom = statistics.fmean(ends[1]) - statistics.fmean(ends[0])
+    noise = max(statistics.stdev(end) if len(end) > 1 else 0.0 for end in ends)
+    return f"{statistics.fmean(gains) / headroom:.0%}" if headroom > noise else "–"
+
+
+def _students(runs: Scores) -> list[float]:
+    return [run[SCORE] for run in runs.values()]
 
 
 def main() -> None:
