@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctt_ray.report.importance import Importances, importances
+from ctt_ray.report.importance import Importances, importances, refusal
 from ctt_ray.tune import fidelity, published, results
 from ctt_ray.tune.environment import FILE as ENVIRONMENT
 from ctt_ray.tune.fidelity import Level, Standing
@@ -62,6 +62,7 @@ def gather(folder: Folder, settings: Settings) -> Facts:
     records = folder.records()
     ladder = fidelity.levels(records, settings.rungs, settings.iterations)
     best = results.best(records, settings.levels)
+    table = published.summary(folder, records, settings)
     return Facts(
         folder=folder,
         settings=settings,
@@ -71,11 +72,11 @@ def gather(folder: Folder, settings: Settings) -> Facts:
         best=best,
         at=fidelity.standing(best, settings.levels) if best else None,
         reference=compared(records[0], best, ladder) if best and settings.points and best.id != records[0].id else None,
-        importances=importances(records, ladder),
+        importances=refusal(None, "the rows of a table are not sampled") if table else importances(records, ladder),
         data=data(settings),
         environment=_json(folder.root / ENVIRONMENT) or {},
         confirm=_json(folder.root / CONFIRM),
-        recipe=published.summary(folder, records, settings),
+        recipe=table,
     )
 
 

@@ -42,14 +42,14 @@ def importances(records: Sequence[Record], ladder: Sequence[fidelity.Level], ste
     level = fidelity.common(ladder) if step is None else fidelity.Level(step, len(fidelity.at(records, step)))
     if level is None or level.reached < LEAST:
         found = f"{level.reached} reached {level.step}" if level else "none reached any"
-        return _refusal(level, f"fewer than {LEAST} trials have a score at one level of the ladder: {found}")
+        return refusal(level, f"fewer than {LEAST} trials have a score at one level of the ladder: {found}")
     scores = fidelity.at(records, level.step)
     if len(set(scores.values())) == 1:
-        return _refusal(level, f"all {level.reached} trials have the same score at {level.step}")
+        return refusal(level, f"all {level.reached} trials have the same score at {level.step}")
     params = {record.id: record.issued.params for record in records if record.id in scores}
     names, left_out = _common(list(params.values()))
     if len(names) < 2:
-        return _refusal(level, "fewer than two parameters vary over all of these trials")
+        return refusal(level, "fewer than two parameters vary over all of these trials")
     points = [({name: params[id][name] for name in names}, score) for id, score in scores.items()]
     weights = _weights(points)
     folds = min(FOLDS, len(points))
@@ -71,7 +71,7 @@ def is_log(values: Sequence[Any]) -> bool:
     return len(numbers) == len(values) > 0 and min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_FROM
 
 
-def _refusal(level: fidelity.Level | None, why: str) -> Importances:
+def refusal(level: fidelity.Level | None, why: str) -> Importances:
     return Importances(level.step if level else 0, level.reached if level else 0, {}, {}, {}, refused=why)
 
 

@@ -142,6 +142,14 @@ def test_what_the_best_trials_teachers_said_and_who_collapsed(folder: Folder, se
     assert "0004 (pruned) collapsed by 10: t0 says <one> class" in text
 
 
+def test_a_tables_rows_have_no_importances(folder: Folder, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its one parameter names the rows: there is nothing to attribute, and a forest over them takes minutes."""
+    monkeypatch.setattr(facts.published, "summary", lambda *_: {"rows": []})
+    monkeypatch.setattr(facts, "importances", lambda *_: pytest.fail("computed all the same"))
+    found = facts.gather(folder, settings).importances
+    assert not found.weights and found.refused == "the rows of a table are not sampled"
+
+
 def test_a_campaign_without_a_score_has_a_page_too(tmp_path: Path, settings: Settings) -> None:
     folder = Folder(tmp_path / "new")
     text = text_of(page.write(folder, settings)[0])
