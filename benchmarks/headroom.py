@@ -3,7 +3,7 @@
 python -m benchmarks.headroom campaigns/all [campaigns/more ...]
 
 Headroom is what all labels score above a few, `supervised` both times. A run's score is its last report's: of a method with
-several students their mean, which favours nobody, and beside it what the paper of that kind of method reports.
+several students their mean, which favours nobody; teachers and ensemble stand beside it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Dilated depthwise convolution whose backward pass is as cheap on a CPU as its forward one.
 
 torch 2.13's CPU library has no fast kernel for the gradients of a depthwise convolution with a dilation: three such layers of
-MobileNetV2 at output stride 16 were a third of a training step on crops of 64 x 64 .
+MobileNetV2 at output stride 16 were a third of a training step on crops of 64 x 64.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 
 class DilatedDepthwise(nn.Conv2d):
-    """nn.Conv2d with groups = channels, a square kernel of odd size, dilation d, stride 1, no bias and
-    padding that keeps the size: same weights, names and values.
+    """nn.Conv2d with groups = channels, a square kernel of odd size, dilation d, stride 1, no bias and padding that
+    keeps the size: same weights, names and values.
 
     On a CPU outside autocast the gradients take the path below, which can be differentiated once; elsewhere they are torch's own.
     """
