@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+LEAVE_S = 10.0  # for the item that is being made: longer than any but one whose data do not come
 
 
 class Feed(Generic[Item]):
@@ -18,7 +19,8 @@ class Feed(Generic[Item]):
         self._made: SimpleQueue[tuple[Item | None, BaseException | None]] = SimpleQueue()
         self._asked = False
         self._next: tuple[Item | None, BaseException | None] | None = None
-        threading.Thread(target=self._serve, args=(items,), daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, args=(items,), daemon=True)
+        self._thread.start()
 
     def ready(self, patience: float) -> bool:
         """Whether the next item is there; asks for it, and waits so many seconds."""
@@ -41,8 +43,10 @@ class Feed(Generic[Item]):
         return item  # type: ignore[return-value]  # there is no error, so there is an item
 
     def close(self) -> None:
-        """Let the thread go, at once or when what it waits for comes."""
+        """Let the thread go, and wait for it: a process that ends while another of its threads is inside torch aborts. One
+        that waits for data which do not come is left behind."""
         self._wanted.put(False)
+        self._thread.join(LEAVE_S)
 
     def _serve(self, items: Iterable[Item]) -> None:
         iterator = None

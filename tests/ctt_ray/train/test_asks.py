@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -72,6 +74,41 @@ def test_a_feed_makes_nothing_ahead_and_passes_errors_on() -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         feed.take()
     feed.close()
+
+
+BUSY = """
+import torch
+from ctt_ray.train.feed import Feed
+
+def items():
+    while True:
+        for _ in range(TIMES):
+            (torch.rand(1000, 300) * 255).to(torch.uint8).clone()
+        yield 0
+
+TIMES = 1
+feed = Feed(items())
+assert feed.ready(60)
+feed.take()
+TIMES = 300
+assert not feed.ready(0)
+feed.close()
+"""
+
+
+def test_a_process_that_leaves_while_a_batch_is_being_made_ends_like_any_other() -> None:
+    done = subprocess.run([sys.executable, "-c", BUSY], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctt_ray.train.feed.LEAVE_S", 0.1)
+    comes = threading.Event()
+    feed = Feed(iter(comes.wait, True))
+    assert not feed.ready(0)
+    feed.close()
+    assert not comes.is_set()
+    comes.set()
 
 
 class Crowd:
