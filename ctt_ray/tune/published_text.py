@@ -17,20 +17,32 @@ READ = (
 
 
 HEAD = ("row", "best (runs)", "last", "network", "paper", "minus paper", "minus reference", "in the paper")
+OF_A_PAPER = {"paper", "minus paper", "in the paper"}
 
 
 def markdown(found: Mapping[str, Any]) -> str:
     """The table and what has to be read with it, for a terminal as well."""
-    table = aligned([HEAD, ["-" * len(each) for each in HEAD], *rows(found)], " | ")
+    names = head(found)
+    table = aligned([names, ["-" * len(each) for each in names], *rows(found)], " | ")
     wide = max(map(len, table))
     lines = [f"{found['title']} ({found['source']})", "", *(f"| {line:<{wide}} |" for line in table), "", how(found)]
     return "\n".join([*lines, *(f"* {note}" for note in notes(found))]) + "\n"
 
 
+def of_a_paper(found: Mapping[str, Any]) -> bool:
+    """Whether there is a published figure to stand beside: a table of one's own has none."""
+    return any(row["figure"] is not None for row in found["rows"])
+
+
+def head(found: Mapping[str, Any]) -> list[str]:
+    return [name for name in HEAD if of_a_paper(found) or name not in OF_A_PAPER]
+
+
 def rows(found: Mapping[str, Any]) -> list[list[str]]:
-    """The cells below HEAD, a list a row."""
+    """The cells below `head`, a list a row."""
     letters = _letters(found)
-    return [_cells(row, letters) for row in found["rows"]]
+    cells = [dict(zip(HEAD, _cells(row, letters), strict=True)) for row in found["rows"]]
+    return [[row[name] for name in head(found)] for row in cells]
 
 
 def how(found: Mapping[str, Any]) -> str:
@@ -47,7 +59,9 @@ def notes(found: Mapping[str, Any]) -> list[str]:
 
 
 def _letters(found: Mapping[str, Any]) -> dict[str, str]:
-    """Each different mark, and the letter that stands for it."""
+    """Each different mark of a published table, and the letter that stands for it."""
+    if not of_a_paper(found):
+        return {}
     marks = dict.fromkeys("; ".join(row["marks"]) for row in found["rows"] if row["marks"])
     return {mark: chr(ord("a") + number) if number < 26 else str(number + 1) for number, mark in enumerate(marks)}
 

@@ -44,5 +44,14 @@ def test_what_must_not_be_concluded() -> None:
     assert not any("not at its scale" in line for line in recipe.limits({**FOUND, "rows": FOUND["rows"][1:2]}))
 
 
+def test_a_table_of_ones_own_says_nothing_of_a_paper() -> None:
+    own = {**FOUND, "rows": FOUND["rows"][2:]}
+    shown = recipe.shown(own)
+    assert shown["recipe_head"] == ["row", "best (runs)", "last", "network", "minus reference"]
+    assert shown["recipe_rows"] == [["three", "50.00 ± 1.00 (3)", "50.00 ± 1.00", "s0 x 3", "–"]]
+    assert shown["recipe_notes"] == ["said once"]
+    assert not any("paper" in line for line in recipe.limits(own))
+
+
 def test_a_search_has_no_table() -> None:
     assert recipe.shown(None)["recipe_rows"] == [] and recipe.shown(None)["recipe_title"] == ""
