@@ -13,7 +13,7 @@ from ctt_ray import cli
 from ctt_ray.tune.folder import Folder
 
 SCRIPT = Path(__file__).parent / "ctt_ray" / "tune" / "analytic.py"
-PATIENCE_S = 180.0
+PATIENCE_S = 400.0  # seconds until a test says that something hangs, on a machine that does other work too
 
 
 def start(folder: Folder, trials: int, pause: float, **variables: str) -> subprocess.Popen[str]:
