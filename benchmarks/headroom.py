@@ -1,9 +1,10 @@
 """Which share of the headroom each row of a recipe closes, as a Markdown table.
 
-python -m benchmarks.headroom campaigns/all [campaigns/more ...]
+python -m benchmarks.headroom campaigns/all [campaigns/more ...] [--reference sup]
 
-Headroom is what all labels score above a few, `supervised` both times. A run's score is its last report's: of a method with
-several students their mean, which favours nobody; teachers and ensemble stand beside it.
+Headroom is what all labels score above a few, the reference both times. A run's score is its last report's: of a method with
+several students their mean, which favours nobody; teachers and ensemble stand beside it. Rows of a recipe whose columns are not
+label counts stand in one table; without runs on all labels no share is given.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from ctt_ray.tune.folder import Folder
 from tune_spaces.recipe import ALL, ROW, SEED
 
 Scores = dict[int, dict[str, float]]  # seed → what the last report says
-SCORE, REFERENCE = "miou/student_mean", "supervised"
+LABELS = "labelled"  # the axis of label counts, where a recipe has it
+SCORE = "miou/student_mean"
 SHOWN = {SCORE: "students", "miou/teacher_mean": "teachers", "miou/ensemble": "ensemble"}
 
 
@@ -43,19 +45,24 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
-def table(folders: Sequence[Path]) -> list[str]:
+def table(folders: Sequence[Path], reference: str) -> list[str]:
     places, found = scores(folders)
-    bound = next(runs for key, runs in found.items() if places[key]["labelled"] == ALL)
+    bound: Scores = next((runs for key, runs in found.items() if places[key].get(LABELS) == ALL), {})
     lines = []
-    for column in dict.fromkeys(place["labelled"] for place in places.values() if place["labelled"] != ALL):
-        rows = {places[key]["method"]: runs for key, runs in found.items() if places[key]["labelled"] == column}
-        few = rows[REFERENCE]
-        lines += ["", f"| {column} | runs | {' | '.join(SHOWN.values())} | minus {REFERENCE} | share of the headroom |"]
+    for column in dict.fromkeys(place.get(LABELS, "") for place in places.values() if place.get(LABELS) != ALL):
+        rows = {_name(places[key]): runs for key, runs in found.items() if places[key].get(LABELS, "") == column}
+        few = rows[reference]
+        lines += ["", f"| {column} | runs | {' | '.join(SHOWN.values())} | minus {reference} | share of the headroom |"]
         lines += ["|---" * (4 + len(SHOWN)) + "|"]
-        for method, runs in sorted(rows.items(), key=lambda row: -statistics.fmean(_students(row[1]))):
-            lines.append(_line(method, runs, few, bound))
-        lines.append(_line(f"{REFERENCE}, all labels", bound, few, bound))
+        for name, runs in sorted(rows.items(), key=lambda row: -statistics.fmean(_students(row[1]))):
+            lines.append(_line(name, runs, few, bound))
+        if bound:
+            lines.append(_line(f"{reference}, all labels", bound, few, bound))
     return lines
+
+
+def _name(place: Mapping[str, str]) -> str:
+    return " ".join(value for axis, value in place.items() if axis != LABELS)
 
 
 def _line(method: str, runs: Scores, few: Scores, bound: Scores) -> str:
@@ -67,6 +74,8 @@ def _line(method: str, runs: Scores, few: Scores, bound: Scores) -> str:
 
 def _share(gains: Sequence[float], few: Scores, bound: Scores) -> str:
     """Of a headroom that is more than the noise of either end; else there is nothing to have a share of."""
+    if not bound:
+        return "–"
     ends = [_students(few), _students(bound)]
     headroom = statistics.fmean(ends[1]) - statistics.fmean(ends[0])
     noise = max(statistics.stdev(end) if len(end) > 1 else 0.0 for end in ends)
@@ -80,7 +89,9 @@ def _students(runs: Scores) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
-    print("\n".join(table(parser.parse_args().folders)))
+    parser.add_argument("--reference", default="supervised", help="the row that the others are compared with")
+    args = parser.parse_args()
+    print("\n".join(table(args.folders, args.reference)))
 
 
 if __name__ == "__main__":
