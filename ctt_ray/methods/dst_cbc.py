@@ -21,9 +21,10 @@ def plan(
     learner's own probability of the label to the power gamma; no jitter. gamma is 9 in the released scripts, all of VOC [R];
     its value on Cityscapes is not known here. The paper's later versions are `dmt`.
     Simplified: labels are made crop by crop, and the classes' thresholds from all crops seen since the round began, where the
-    original labels the whole set between rounds. Weights go on from round to round on one schedule: the original restarts
-    schedule and optimiser, from the best network on val so far. Two means are added, where it takes one over the labelled
-    and pseudo-labelled pixels of the batch, half of its images each. `warmup` is the stage on labels.
+    original labels the whole set between rounds; in thousandths, so where more than its share of a class is surer than 0.999,
+    all of that passes. Weights go on from round to round on one schedule: the original restarts schedule and optimiser, from
+    the best network on val so far. Two means are added, where it takes one over the labelled and pseudo-labelled pixels of the
+    batch, half of its images each. `warmup` is the stage on labels.
     """
     return Plan(
         method="dst_cbc",
