@@ -52,7 +52,7 @@ def describe(space: Space) -> str:
 def table(recipe: Recipe, space: Space) -> list[str]:
     """A line a row: how --only calls it, its split, the paper's figure, its values; then protocol and notes."""
     axes = list(recipe.rows[0].at)
-    head = ["the paper's row", *axes, "labelled split", "paper, mIoU %", "values", "note"]
+    head = ["row", *axes, "labelled split", "paper, mIoU %", "values", "note"]
     rows = [
         [row.label, *(row.at[axis] for axis in axes), row.split, "-" if row.figure is None else f"{row.figure:.2f}"]
         + [", ".join(f"{name} {show(value)}" for name, value in row.values.items()), row.note]
