@@ -49,7 +49,7 @@ def table(folders: Sequence[Path], reference: str) -> list[str]:
     places, found = scores(folders)
     bound: Scores = next((runs for key, runs in found.items() if places[key].get(LABELS) == ALL), {})
     lines = []
-    for column in dict.fromkeys(place.get(LABELS, "") for place in places.values() if place.get(LABELS) != ALL):
+    for column in dict.fromkeys(places[key].get(LABELS, "") for key in found if places[key].get(LABELS) != ALL):
         rows = {_name(places[key]): runs for key, runs in found.items() if places[key].get(LABELS, "") == column}
         few = rows[reference]
         lines += ["", f"| {column} | runs | {' | '.join(SHOWN.values())} | minus {reference} | share of the headroom |"]
