@@ -16,6 +16,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from tiny_campaigns import PATIENCE_S
 
 from ctt_ray import cli
 from ctt_ray.tune import requests
@@ -24,7 +25,6 @@ from ctt_ray.tune.folder import Folder
 from ctt_ray.tune.results import best, state
 
 SCRIPT = Path(__file__).with_name("analytic.py")
-PATIENCE_S = 400.0  # seconds until a test says that something hangs, on a machine that does other work too
 
 pytestmark = pytest.mark.ray
 

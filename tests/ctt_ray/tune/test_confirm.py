@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import tiny_search
+from tiny_campaigns import PATIENCE_S
 from tiny_scenes import make_scenes
 from tiny_search import ITERATIONS, formula, make_search
 
@@ -24,7 +25,6 @@ from ctt_ray.tune.folder import Folder
 from ctt_ray.tune.settings import Settings
 from ctt_ray.tune.statistics import estimate
 
-PATIENCE_S = 400.0  # seconds until a test says that something hangs, on a machine that does other work too
 SCORES = [50.0, 44.0, 46.0, 52.0]  # the best is 0003, then the defaults, 0000
 
 
